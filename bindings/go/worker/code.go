@@ -28,7 +28,8 @@ type code struct {
 	lock  sync.Mutex
 	users int
 	old   bool
-	idle  chan struct{} // closed when it is old and has no users
+	gone  bool          // it is old and has no users
+	idle  chan struct{} // closed when that is so and its interpreters are closed
 }
 
 // load imports the code in new interpreters.
@@ -145,8 +146,8 @@ func (c *code) retire() {
 }
 
 func (c *code) look() {
-	if c.old && c.users == 0 {
-		c.old = false
+	if c.old && c.users == 0 && !c.gone {
+		c.gone = true
 		go func() {
 			c.close()
 			close(c.idle)

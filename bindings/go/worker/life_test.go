@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/subpy/subpy/bindings/go/subpy"
 	"github.com/subpy/subpy/bindings/go/worker"
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
@@ -99,6 +100,27 @@ func TestReload(t *testing.T) {
 	}
 	if runs := r.count("runs"); runs != 1 {
 		t.Errorf("there were %d runs", runs)
+	}
+}
+
+func TestReloadWhileTheWorkerEnds(t *testing.T) {
+	r := newRoom(t, "jobs.py", "def one(): return 1\n")
+	w := r.start(func(o *worker.Options) { o.Isolation, o.Parallel = subpy.IsolationOwnGIL, 1 })
+	reloading := make(chan error)
+	go func() {
+		for {
+			if err := w.Reload(); err != nil {
+				reloading <- err
+				return
+			}
+		}
+	}()
+	w.stopNow(t)
+	if err := <-reloading; !strings.Contains(err.Error(), "has ended") {
+		t.Error(err)
+	}
+	if err := w.Reload(); err == nil {
+		t.Error("a worker that has ended is reloaded")
 	}
 }
 

@@ -39,6 +39,7 @@ type Worker struct {
 	reloading sync.Mutex
 	lock      sync.Mutex
 	code      *code
+	ended     bool // the code is not replaced any more
 	held      map[uint64]*job // by sequence
 	byKey     map[string][]*job
 	cancels   map[string]time.Time
@@ -133,6 +134,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	w.lock.Lock()
 	last := w.code
+	w.ended = true
 	w.lock.Unlock()
 	last.retire()
 	<-last.idle
@@ -202,9 +204,15 @@ func (w *Worker) Reload() error {
 		return err
 	}
 	w.lock.Lock()
-	old := w.code
-	w.code = fresh
+	old, ended := w.code, w.ended
+	if !ended {
+		w.code = fresh
+	}
 	w.lock.Unlock()
+	if ended {
+		fresh.close()
+		return errors.New("the code was not reloaded: the worker has ended")
+	}
 	old.retire()
 	w.log.Info("reloaded", "functions", len(fresh.functions))
 	return nil
