@@ -186,7 +186,7 @@ func (j *job) stopped(cause error) *wire.Error {
 func (j *job) settle(o *outcome) {
 	switch {
 	case o == nil && context.Cause(j.ctx) == nil: // what is broken is not asked as fast as it can answer
-		j.giveBack(j.w.o.RetryDelay)
+		j.giveBack(j.delay())
 	case o == nil || o.err == nil && o.started.IsZero():
 		j.giveBack(0)
 	case o.err != nil && j.deliveries < j.request.Tries && triedAgain(o.err.Kind) && context.Cause(j.ctx) == nil:

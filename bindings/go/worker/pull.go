@@ -25,6 +25,7 @@ func (w *Worker) pull(ctx context.Context) {
 				break more
 			}
 		}
+		w.interpreters.wait(ctx)
 		fetched, err := w.fetch(ctx, free)
 		for range free - fetched {
 			<-w.slots
@@ -49,6 +50,9 @@ func (w *Worker) takeSlots(ctx context.Context) bool {
 }
 
 func (w *Worker) fetch(ctx context.Context, free int) (fetched int, err error) {
+	if ctx.Err() != nil {
+		return 0, nil
+	}
 	batch, err := w.consumer.Fetch(free, jetstream.FetchMaxWait(fetchWait))
 	if err != nil {
 		return 0, err

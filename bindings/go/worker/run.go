@@ -170,7 +170,8 @@ func plainItems(items []any) (any, error) {
 	return items, nil
 }
 
-// errorOf is the error of a run. It is not known when the fault is not the job's, or the worker ends.
+// errorOf is the error of a run. It is not known when the fault is not the job's, or the worker ends. A MemoryError of the job's own is an
+// exception; ErrNoMemory is also that of a machine which cannot start an interpreter.
 func (j *job) errorOf(err error, limit time.Duration) (result *wire.Error, known bool) {
 	var (
 		exception   *subpy.ExecutionFailedError
@@ -210,8 +211,6 @@ func (j *job) errorOf(err error, limit time.Duration) (result *wire.Error, known
 			Traceback: middleOut(crash.Traceback, mostTraceback)}, true
 	case errors.Is(err, subpy.ErrNotShareable):
 		return &wire.Error{Kind: wire.KindValue, Message: "the value has no form in MessagePack: " + firstOf(err.Error(), mostMessage)}, true
-	case errors.Is(err, subpy.ErrNoMemory):
-		return &wire.Error{Kind: wire.KindException, Type: "MemoryError", Message: firstOf(err.Error(), mostMessage)}, true
 	case errors.Is(err, subpy.ErrInvalidArgument):
 		return &wire.Error{Kind: wire.KindInvalid, Message: firstOf(err.Error(), mostMessage)}, true
 	}

@@ -39,7 +39,7 @@ type Worker struct {
 	reloading sync.Mutex
 	lock      sync.Mutex
 	code      *code
-	ended     bool // the code is not replaced any more
+	ended     bool            // the code is not replaced any more
 	held      map[uint64]*job // by sequence
 	byKey     map[string][]*job
 	cancels   map[string]time.Time

@@ -151,9 +151,16 @@ func TestNames(t *testing.T) {
 	for want, c := range map[string]struct {
 		inRequest string
 		header    map[string][]string
-	}{"r": {"r", header}, "k": {"", header}, "m": {"", map[string][]string{HeaderMsgID: {"m"}, HeaderKey: {"no key"}}}, "seq-7": {"", nil}} {
+	}{"r": {"r", header}, "k": {"", header}, "m": {"", map[string][]string{HeaderMsgID: {"m"}, HeaderKey: {"no key"}}}, "seq-7": {"", nil},
+		"seq-8": {"", map[string][]string{HeaderKey: {"seq-8"}}}} {
 		if key, chosen := KeyOf(c.inRequest, c.header, 7); key != want || chosen != (want != "seq-7") {
 			t.Errorf("the key is %s, not %s", key, want)
 		}
+	}
+	if key, chosen := KeyOf("", map[string][]string{HeaderMsgID: {"seq-8"}}, 7); key != "seq-7" || chosen {
+		t.Errorf("the key is %s", key)
+	}
+	if _, err := DecodeRequest(JSON, []byte(`{"function": "a.b", "key": "seq-8"}`)); err == nil {
+		t.Error("the key of another request is taken")
 	}
 }
