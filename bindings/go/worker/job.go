@@ -187,6 +187,8 @@ func (j *job) settle(o *outcome) {
 	switch {
 	case o == nil && context.Cause(j.ctx) == nil: // what is broken is not asked as fast as it can answer
 		j.giveBack(j.delay())
+	case o == nil && !j.w.drains(): // the last request for jobs is still there, and would get it again
+		j.giveBack(fetchWait)
 	case o == nil || o.err == nil && o.started.IsZero():
 		j.giveBack(0)
 	case o.err != nil && j.deliveries < j.request.Tries && triedAgain(o.err.Kind) && context.Cause(j.ctx) == nil:

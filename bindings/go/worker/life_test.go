@@ -64,6 +64,29 @@ func TestDrainGivesBackWhatTakesTooLong(t *testing.T) {
 	}
 }
 
+// systemd sends SIGTERM to all processes of a service, those of interpreters too.
+func TestAJobWhoseProcessIsEndedWithTheWorkerIsGivenBack(t *testing.T) {
+	r := newRoom(t, "jobs.py", gated+`
+from subpy_worker import current_job
+def ended():
+    gate("ended")
+    if current_job().deliveries == 1:
+        os.kill(os.getpid(), 15)
+        time.sleep(100)
+    return 1
+`)
+	w := r.start()
+	key := r.submit(call("jobs.ended"))
+	r.running(1)
+	w.end()
+	r.open()
+	w.stopNow(t)
+	r.start()
+	if result := r.result(key); result.Error != nil || result.Deliveries != 2 {
+		t.Errorf("%+v", result)
+	}
+}
+
 func TestReload(t *testing.T) {
 	r := newRoom(t, "jobs.py", gated+"def version(): return 1\n")
 	w := r.start()
@@ -84,14 +107,15 @@ func TestReload(t *testing.T) {
 		t.Error("the log does not say that the code was not reloaded")
 	}
 
-	r.write("jobs.py", gated+"def version(): return 2\ndef fresh(): return 3\n")
+	r.write("jobs.py", gated+"def version(): return 2\n")
+	r.write("more.py", "def fresh(): return 3\n")
 	if err := w.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.value(call("jobs.version")); got != "2" {
 		t.Errorf("version %s", got)
 	}
-	if got := r.value(call("jobs.fresh")); got != "3" {
+	if got := r.value(call("more.fresh")); got != "3" {
 		t.Errorf("fresh %s", got)
 	}
 	r.open()

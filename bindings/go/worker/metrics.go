@@ -50,8 +50,10 @@ func (w *Worker) ready() string {
 	if status := w.nc.Status(); status != nats.CONNECTED {
 		return "the connection to the NATS server is " + status.String()
 	}
-	if wrong := w.interpreters.is(); wrong != "" {
-		return wrong
+	for _, trouble := range []*trouble{&w.interpreters, &w.recording} {
+		if wrong := trouble.is(); wrong != "" {
+			return wrong
+		}
 	}
 	w.lock.Lock()
 	defer w.lock.Unlock()

@@ -57,12 +57,16 @@ func (w *Worker) fetch(ctx context.Context, free int) (fetched int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	var late []jetstream.Msg
 	for msg := range batch.Messages() {
 		if ctx.Err() != nil {
-			msg.Nak()
+			late = append(late, msg) // given back at once, it would be delivered to this request again
 		} else if w.take(msg) {
 			fetched++
 		}
+	}
+	for _, msg := range late {
+		msg.Nak()
 	}
 	if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, jetstream.ErrNoMessages) {
 		return fetched, err
@@ -78,9 +82,7 @@ func (w *Worker) recover(ctx context.Context, err error) {
 	case <-time.After(200 * time.Millisecond):
 	}
 	if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, nats.ErrNoResponders) {
-		if _, err := w.openStreams(ctx); err != nil && ctx.Err() == nil {
-			w.log.Warn("the streams", "error", err)
-		}
+		w.restore(ctx)
 	}
 }
 

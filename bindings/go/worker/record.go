@@ -26,6 +26,7 @@ func (j *job) persist(what string, do func(context.Context) error) error {
 		err := do(ctx)
 		cancel()
 		if err == nil || isRefused(err) {
+			w.recording.works()
 			return err
 		}
 		if w.jobs.Err() != nil { // its time to end is over
@@ -34,6 +35,12 @@ func (j *job) persist(what string, do func(context.Context) error) error {
 		}
 		if pause >= longestPause {
 			w.log.Warn(what+" cannot be recorded now", "key", j.key, "error", err)
+			w.recording.fails(what + " of a job cannot be recorded: " + oneLine(err.Error()))
+		}
+		if isLost(err) {
+			ctx, cancel := context.WithTimeout(w.jobs, attempt)
+			w.restore(ctx)
+			cancel()
 		}
 		select {
 		case <-time.After(pause):
@@ -41,6 +48,11 @@ func (j *job) persist(what string, do func(context.Context) error) error {
 		}
 		pause = min(2*pause, longestPause)
 	}
+}
+
+// isLost tells whether the server may have lost a stream.
+func isLost(err error) bool {
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrStreamNotFound)
 }
 
 // isRefused tells whether a server will never take a message: it is too large, or its headers are.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"syscall"
 	"time"
 
 	"github.com/subpy/subpy/bindings/go/subpy"
@@ -206,6 +207,9 @@ func (j *job) errorOf(err error, limit time.Duration) (result *wire.Error, known
 		}
 		return &wire.Error{Kind: wire.KindException, Type: "KeyboardInterrupt", Message: firstOf(err.Error(), mostMessage),
 			Traceback: middleOut(ownTraceback(interrupted.Display), mostTraceback)}, true
+	case errors.As(err, &crash) && crash.Signal == syscall.SIGTERM && j.w.endsSoon(): // sent to all processes of the worker
+		j.stop(errDraining)
+		return nil, false
 	case errors.As(err, &crash):
 		return &wire.Error{Kind: wire.KindCrashed, Message: firstOf(crash.Message, mostMessage),
 			Traceback: middleOut(crash.Traceback, mostTraceback)}, true
