@@ -10,10 +10,23 @@ import (
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
-// followCancels reads what is to be cancelled, and returns when it knows all that is there.
-func (w *Worker) followCancels(ctx context.Context) (jetstream.ConsumeContext, error) {
-	fail := func(err error) (jetstream.ConsumeContext, error) {
-		return nil, fmt.Errorf("the stream %s: %w", w.queue.CancelsStream(), explain(err, w.o.Replicas))
+// startCancels begins to follow what is to be cancelled.
+func (w *Worker) startCancels(ctx context.Context) error {
+	w.restoring.Lock()
+	defer w.restoring.Unlock()
+	return w.follows(ctx)
+}
+
+func (w *Worker) stopCancels() {
+	w.restoring.Lock()
+	defer w.restoring.Unlock()
+	go w.follow.Stop() // it may wait for a server that does not answer
+}
+
+// follows reads what is to be cancelled, and returns when it knows all that is there.
+func (w *Worker) follows(ctx context.Context) error {
+	fail := func(err error) error {
+		return fmt.Errorf("the stream %s: %w", w.queue.CancelsStream(), explain(err, w.o.Replicas))
 	}
 	var consumer jetstream.Consumer
 	err := w.untilAnswered(ctx, func(ctx context.Context) (err error) {
@@ -37,6 +50,7 @@ func (w *Worker) followCancels(ctx context.Context) (jetstream.ConsumeContext, e
 		}
 	}, jetstream.ConsumeErrHandler(func(_ jetstream.ConsumeContext, err error) {
 		w.log.Debug("following cancellations", "error", err)
+		w.cancelsFailed.Store(true)
 	}))
 	if err != nil {
 		return fail(err)
@@ -59,7 +73,8 @@ func (w *Worker) followCancels(ctx context.Context) (jetstream.ConsumeContext, e
 		follow.Stop()
 		return fail(err)
 	}
-	return follow, nil
+	w.follow, w.followed = follow, info.Created
+	return nil
 }
 
 // cancel cancels the jobs of a key that were submitted before a time.

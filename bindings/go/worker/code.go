@@ -28,7 +28,8 @@ type code struct {
 	lock  sync.Mutex
 	users int
 	old   bool
-	idle  chan struct{} // closed when it is old and has no users
+	gone  bool          // it is old and has no users
+	idle  chan struct{} // closed when that is so and its interpreters are closed
 }
 
 // load imports the code in new interpreters.
@@ -83,12 +84,28 @@ func explainLoad(o *Options, err error) error {
 	var exception *subpy.ExecutionFailedError
 	var syntax *subpy.SyntaxError
 	switch {
+	case errors.As(err, &exception) && notLoaded(&exception.Exception):
+		return fmt.Errorf("%s in %s cannot be imported:\n%s", names, o.Code, ownTraceback(exception.Message))
 	case errors.As(err, &exception):
 		return fmt.Errorf("%s in %s cannot be imported:\n%s", names, o.Code, ownTraceback(exception.Display))
 	case errors.As(err, &syntax):
 		return fmt.Errorf("%s in %s cannot be imported:\n%s", names, o.Code, ownTraceback(syntax.Display))
 	}
 	return fmt.Errorf("%s in %s cannot be imported: %w", names, o.Code, err)
+}
+
+// explainRun is for a job that could not be run.
+func explainRun(o *Options, err error) error {
+	var exception *subpy.ExecutionFailedError
+	if errors.As(err, &exception) {
+		return explainLoad(o, err)
+	}
+	return err
+}
+
+// notLoaded tells whether an exception is the one of subpy_worker.py for modules that cannot be imported.
+func notLoaded(e *subpy.Exception) bool {
+	return e.Module == "subpy_worker" && e.Type == "_NotLoaded"
 }
 
 // ownTraceback leaves out the lines about what calls the code.
@@ -129,8 +146,8 @@ func (c *code) retire() {
 }
 
 func (c *code) look() {
-	if c.old && c.users == 0 {
-		c.old = false
+	if c.old && c.users == 0 && !c.gone {
+		c.gone = true
 		go func() {
 			c.close()
 			close(c.idle)

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"net"
+	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -188,6 +189,39 @@ func TestCancel(t *testing.T) {
 	r.open()
 	r.publish(nil, []byte(`{"function": "jobs.gate", "args": ["c"], "key": "`+waiting+`"}`))
 	if result := r.result(waiting); result.Error != nil {
+		t.Errorf("%+v", result)
+	}
+}
+
+func TestStreamsAreLost(t *testing.T) {
+	r := newRoom(t, "jobs.py", gated)
+	r.start(func(o *worker.Options) { o.Parallel = 1 })
+	for _, key := range []string{"a", "b", "c"} { // the new stream has fewer
+		if err := r.client.Cancel(r.ctx, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first := r.submit(call("jobs.gate", "a"))
+	r.running(1)
+	for _, stream := range []string{r.queue.ResultsStream(), r.queue.CancelsStream()} {
+		if err := r.js.DeleteStream(r.ctx, stream); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.open()
+	r.until("the results are there again", func() bool { _, err := r.js.Stream(r.ctx, r.queue.ResultsStream()); return err == nil })
+	if result := r.result(first); result.Error != nil {
+		t.Errorf("%+v", result)
+	}
+	if err := os.Remove(r.path("open")); err != nil {
+		t.Fatal(err)
+	}
+	second := r.submit(call("jobs.gate", "b"))
+	r.running(2)
+	if err := r.client.Cancel(r.ctx, second); err != nil {
+		t.Fatal(err)
+	}
+	if result := r.result(second); result.Error == nil || result.Error.Kind != wire.KindCancelled {
 		t.Errorf("%+v", result)
 	}
 }

@@ -31,7 +31,8 @@ type job struct {
 	request *wire.Request
 	invalid error
 	key     string
-	chosen  bool // the key is not made of the sequence
+	chosen  bool   // the key is not made of the sequence
+	replyTo string // "" when nobody wants a reply, or the subject is a bad one
 
 	ctx    context.Context
 	stop   context.CancelCauseFunc
@@ -77,7 +78,7 @@ func (j *job) handle() {
 	}()
 	j.read()
 	if j.chosen || j.deliveries > 1 {
-		if there, ok := j.findResult(); !ok {
+		if there, err := j.findResult(); err != nil {
 			j.giveBack(0)
 			return
 		} else if there != nil {
@@ -109,8 +110,12 @@ func (j *job) read() {
 	} else {
 		j.request = &wire.Request{Tries: 1}
 	}
-	if reply := header.Get(wire.HeaderReply); reply != "" && j.invalid == nil {
-		j.invalid = checkReply(reply)
+	if reply := header.Get(wire.HeaderReply); reply != "" {
+		if err := checkReply(reply); err == nil {
+			j.replyTo = reply
+		} else if j.invalid == nil {
+			j.invalid = err
+		}
 	}
 	j.key, j.chosen = wire.KeyOf(j.request.Key, header, j.sequence)
 	w := j.w
@@ -181,11 +186,15 @@ func (j *job) stopped(cause error) *wire.Error {
 func (j *job) settle(o *outcome) {
 	switch {
 	case o == nil && context.Cause(j.ctx) == nil: // what is broken is not asked as fast as it can answer
-		j.giveBack(j.w.o.RetryDelay)
+		j.giveBack(j.delay())
+	case o == nil && !j.w.drains(): // the last request for jobs is still there, and would get it again
+		j.giveBack(fetchWait)
 	case o == nil || o.err == nil && o.started.IsZero():
 		j.giveBack(0)
 	case o.err != nil && j.deliveries < j.request.Tries && triedAgain(o.err.Kind) && context.Cause(j.ctx) == nil:
 		j.retry(o)
+	case o.err != nil && j.deliveries < j.request.Tries && triedAgain(o.err.Kind) && errors.Is(context.Cause(j.ctx), errDraining):
+		j.giveBack(0) // it failed by itself just when the worker's time was over
 	default:
 		j.finish(o)
 	}
@@ -204,14 +213,17 @@ func (j *job) isDead(kind string) bool {
 	return triedAgain(kind) && j.request.Tries > 1
 }
 
-func (j *job) retry(o *outcome) {
-	delay := j.w.o.RetryDelay
-	for range j.deliveries - 1 {
-		if delay *= 2; delay >= longestRetryDelay {
-			delay = longestRetryDelay
-			break
-		}
+// delay is the time until the next try: it doubles up to a minute, or is what was asked for if that is more.
+func (j *job) delay() time.Duration {
+	delay, longest := j.w.o.RetryDelay, max(j.w.o.RetryDelay, longestRetryDelay)
+	for try := 1; try < j.deliveries && delay < longest; try++ {
+		delay = min(2*delay, longest)
 	}
+	return delay
+}
+
+func (j *job) retry(o *outcome) {
+	delay := j.delay()
 	j.w.counts.retried.Add(1)
 	j.event(wire.EventRetrying, o)
 	j.w.log.Info("retrying", "key", j.key, "function", j.request.Function, "kind", o.err.Kind, "message", oneLine(o.err.Message),
@@ -235,7 +247,9 @@ func (j *job) giveBack(delay time.Duration) {
 
 // duplicate ends a job whose key has a result. Who wants a reply gets that one: a worker may have died between the two.
 func (j *job) duplicate(there *jetstream.RawStreamMsg) {
-	j.reply(there.Header, there.Data)
+	header := passedOn(there.Header)
+	header[wire.HeaderContentType] = []string{there.Header.Get(wire.HeaderContentType)}
+	j.reply(header, there.Data)
 	j.w.counts.duplicates.Add(1)
 	j.event(wire.EventDuplicate, nil)
 	j.ack()

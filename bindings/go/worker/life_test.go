@@ -2,10 +2,13 @@ package worker_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/subpy/subpy/bindings/go/subpy"
 	"github.com/subpy/subpy/bindings/go/worker"
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
@@ -61,6 +64,29 @@ func TestDrainGivesBackWhatTakesTooLong(t *testing.T) {
 	}
 }
 
+// systemd sends SIGTERM to all processes of a service, those of interpreters too.
+func TestAJobWhoseProcessIsEndedWithTheWorkerIsGivenBack(t *testing.T) {
+	r := newRoom(t, "jobs.py", gated+`
+from subpy_worker import current_job
+def ended():
+    gate("ended")
+    if current_job().deliveries == 1:
+        os.kill(os.getpid(), 15)
+        time.sleep(100)
+    return 1
+`)
+	w := r.start()
+	key := r.submit(call("jobs.ended"))
+	r.running(1)
+	w.end()
+	r.open()
+	w.stopNow(t)
+	r.start()
+	if result := r.result(key); result.Error != nil || result.Deliveries != 2 {
+		t.Errorf("%+v", result)
+	}
+}
+
 func TestReload(t *testing.T) {
 	r := newRoom(t, "jobs.py", gated+"def version(): return 1\n")
 	w := r.start()
@@ -81,14 +107,15 @@ func TestReload(t *testing.T) {
 		t.Error("the log does not say that the code was not reloaded")
 	}
 
-	r.write("jobs.py", gated+"def version(): return 2\ndef fresh(): return 3\n")
+	r.write("jobs.py", gated+"def version(): return 2\n")
+	r.write("more.py", "def fresh(): return 3\n")
 	if err := w.Reload(); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.value(call("jobs.version")); got != "2" {
 		t.Errorf("version %s", got)
 	}
-	if got := r.value(call("jobs.fresh")); got != "3" {
+	if got := r.value(call("more.fresh")); got != "3" {
 		t.Errorf("fresh %s", got)
 	}
 	r.open()
@@ -97,6 +124,52 @@ func TestReload(t *testing.T) {
 	}
 	if runs := r.count("runs"); runs != 1 {
 		t.Errorf("there were %d runs", runs)
+	}
+}
+
+func TestReloadWhileTheWorkerEnds(t *testing.T) {
+	r := newRoom(t, "jobs.py", "def one(): return 1\n")
+	w := r.start(func(o *worker.Options) { o.Isolation, o.Parallel = subpy.IsolationOwnGIL, 1 })
+	reloading := make(chan error)
+	go func() {
+		for {
+			if err := w.Reload(); err != nil {
+				reloading <- err
+				return
+			}
+		}
+	}()
+	w.stopNow(t)
+	if err := <-reloading; !strings.Contains(err.Error(), "has ended") {
+		t.Error(err)
+	}
+	if err := w.Reload(); err == nil {
+		t.Error("a worker that has ended is reloaded")
+	}
+}
+
+// An interpreter that replaces another one imports what is in the folder then. Jobs do not pay for code that is broken.
+func TestBrokenCodeCostsNoJob(t *testing.T) {
+	const good = "import os\ndef abort(): os.abort()\ndef add(a): return a + 1\n"
+	r := newRoom(t, "jobs.py", good)
+	w := r.start(func(o *worker.Options) { o.Parallel, o.RetryDelay = 1, 10*time.Millisecond })
+	r.write("jobs.py", "import nothing_of_this_name\n")
+	if err := w.Reload(); err == nil {
+		t.Fatal("it was reloaded")
+	}
+	if result := r.result(r.submit(call("jobs.abort"))); result.Error == nil || result.Error.Kind != wire.KindCrashed {
+		t.Fatalf("%+v", result)
+	}
+	key := r.submit(call("jobs.add", 1))
+	r.until("a job was given back", func() bool { return strings.Contains(w.log.String(), "could not be run, and is given back") })
+	ready := httptest.NewRecorder()
+	w.Handler().ServeHTTP(ready, httptest.NewRequest("GET", "/readyz", nil))
+	if ready.Code != http.StatusServiceUnavailable || !strings.Contains(ready.Body.String(), "nothing_of_this_name") {
+		t.Errorf("/readyz: %d, %s", ready.Code, ready.Body)
+	}
+	r.write("jobs.py", good)
+	if result := r.result(key); result.Error != nil || string(result.Value.(json.RawMessage)) != "2" {
+		t.Errorf("%+v", result)
 	}
 }
 

@@ -50,6 +50,11 @@ func (w *Worker) ready() string {
 	if status := w.nc.Status(); status != nats.CONNECTED {
 		return "the connection to the NATS server is " + status.String()
 	}
+	for _, trouble := range []*trouble{&w.interpreters, &w.recording} {
+		if wrong := trouble.is(); wrong != "" {
+			return wrong
+		}
+	}
 	w.lock.Lock()
 	defer w.lock.Unlock()
 	if w.state != wire.StateServing {

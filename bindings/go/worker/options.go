@@ -48,6 +48,7 @@ type Options struct {
 	TracerProvider trace.TracerProvider // that of package otel when it is nil
 
 	wall func() time.Time // time.Now when it is nil
+	all  bool             // all modules in the folder are served
 }
 
 // DefaultOptions are the options of the command: interpreters with processes of their own.
@@ -120,16 +121,23 @@ func defaultTo[T comparable](to *T, value T) {
 
 var identifiers = regexp.MustCompile(`^[\pL_][\pL\pN_]*(\.[\pL_][\pL\pN_]*)*$`)
 
-// modules finds the modules in the folder when none is named.
+// modules checks the names of modules, or finds those in the folder when none is named.
 func (o *Options) modules() error {
 	for _, name := range o.Serve {
 		if !identifiers.MatchString(name) {
 			return fmt.Errorf("%q is no name of a module; that of the file jobs.py is jobs", name)
 		}
 	}
-	if len(o.Serve) > 0 {
+	o.all = len(o.Serve) == 0
+	return o.findModules()
+}
+
+// findModules finds the modules that are in the folder now, if all are served.
+func (o *Options) findModules() error {
+	if !o.all {
 		return nil
 	}
+	o.Serve = nil
 	files, err := os.ReadDir(o.Code)
 	if err != nil {
 		return fmt.Errorf("the folder with code: %w", err)

@@ -183,6 +183,7 @@ var badCases = []badCase{
 	invalid("`args` is no array", `{"function": "jobs.add", "args": {"a": 1}}`, "args: is a JSON object"),
 	invalid("`kwargs` is no object", `{"function": "jobs.add", "kwargs": [1]}`, "kwargs: is a JSON array"),
 	invalid("`key` has a character that keys do not have", `{"function": "jobs.add", "key": "a b"}`, "' '"),
+	invalid("`key` begins with `seq-`, like those of requests without one", `{"function": "jobs.add", "key": "seq-1"}`, "choose another"),
 	invalid("`key` is too long", `{"function": "jobs.add", "key": "`+strings.Repeat("k", 129)+`"}`, "129 bytes"),
 	invalid("`timeout` is 0", `{"function": "jobs.add", "timeout": 0}`, "more than 0"),
 	invalid("`timeout` is too large a number", `{"function": "jobs.add", "timeout": 1e999}`, "timeout"),

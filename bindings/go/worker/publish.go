@@ -1,12 +1,7 @@
 package worker
 
 import (
-	"bytes"
-	"context"
-	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -19,46 +14,86 @@ const (
 	attempt       = 5 * time.Second
 	firstPause    = 50 * time.Millisecond
 	longestPause  = 2 * time.Second
-	roomOfHeaders = 2 << 10
+	roomOfHeaders = 2 << 10 // of a result
+
+	longestTraceparent = 55
+	longestTracestate  = 512
+	longestContent     = 100
 )
 
 // finish records the result, and then acknowledges the job.
 func (j *job) finish(o *outcome) {
 	w := j.w
 	body := j.encode(o)
-	status, kind := wire.StatusOK, ""
-	if o.err != nil {
-		status, kind = wire.StatusError, o.err.Kind
-	}
-	if kind != "" && j.isDead(kind) {
-		if !j.publishDead(o) {
+	var letter uint64
+	if o.err != nil && j.isDead(o.err.Kind) {
+		var err error
+		if letter, err = j.publishDead(o); err != nil {
 			return
 		}
 	}
-	header := nats.Header{wire.HeaderContentType: {string(j.content)}}
-	for _, name := range []string{wire.HeaderTraceparent, wire.HeaderTracestate} {
-		if value := j.header.Get(name); value != "" {
-			header[name] = []string{value}
-		}
+	header := passedOn(j.header)
+	header[wire.HeaderContentType] = []string{string(j.content)}
+	other, err := j.putResult(body, header)
+	if err != nil && err != errEnding {
+		w.log.Error("the server refuses a result, and gets a short one", "key", j.key, "error", err)
+		o.shorten(err)
+		body, header = j.encode(o), nats.Header{wire.HeaderContentType: {string(j.content)}}
+		other, err = j.putResult(body, header)
 	}
-	other, ok := j.putResult(body, header)
-	if !ok {
+	switch {
+	case err == errEnding:
 		return
-	}
-	if other != nil {
+	case err != nil:
+		w.log.Error("the server refuses each result of a job, which is given back", "key", j.key, "error", err)
+		j.giveBack(j.delay())
+		return
+	case other != nil:
+		if letter > 0 && isOK(other) {
+			j.withdrawDead(letter)
+		}
 		j.duplicate(other)
 		return
 	}
 	j.reply(header, body)
 	j.ack()
-	if status == wire.StatusOK {
+	if o.err == nil {
 		w.counts.done.Add(1)
 	} else {
-		w.counts.fail(kind)
-		w.log.Info("failed", "key", j.key, "function", j.request.Function, "kind", kind, "message", oneLine(o.err.Message),
+		w.counts.fail(o.err.Kind)
+		w.log.Info("failed", "key", j.key, "function", j.request.Function, "kind", o.err.Kind, "message", oneLine(o.err.Message),
 			"deliveries", j.deliveries)
 	}
 	j.event(wire.EventFinished, o)
+}
+
+// passedOn is what a result has of the headers of a request: its trace context, unless it is longer than one is.
+func passedOn(from nats.Header) nats.Header {
+	header := nats.Header{}
+	for name, longest := range map[string]int{wire.HeaderTraceparent: longestTraceparent, wire.HeaderTracestate: longestTracestate} {
+		if value := from.Get(name); value != "" && len(value) <= longest {
+			header[name] = []string{value}
+		}
+	}
+	return header
+}
+
+// shorten makes the least of an outcome that a server has refused to record.
+func (o *outcome) shorten(why error) {
+	if o.err == nil {
+		o.err = &wire.Error{Kind: wire.KindValue, Message: "the server does not take the result: " + oneLine(why.Error())}
+	}
+	o.err.Type, o.err.Message, o.err.Traceback = firstOf(o.err.Type, 100), oneLine(o.err.Message), ""
+	o.stdout, o.stderr = "", ""
+}
+
+func isOK(result *jetstream.RawStreamMsg) bool {
+	content, err := wire.ContentOf(result.Header.Get(wire.HeaderContentType))
+	if err != nil {
+		return false
+	}
+	read, err := wire.DecodeResult(content, result.Data)
+	return err == nil && read.Status == wire.StatusOK
 }
 
 // encode writes the result. A value that is too large or has no form is an error instead.
@@ -106,102 +141,12 @@ func (j *job) encode(o *outcome) []byte {
 
 // reply publishes the result where the request says, too.
 func (j *job) reply(header nats.Header, body []byte) {
-	subject := j.header.Get(wire.HeaderReply)
-	if subject == "" || j.invalid != nil {
+	if j.replyTo == "" {
 		return
 	}
-	if err := j.w.nc.PublishMsg(&nats.Msg{Subject: subject, Header: header, Data: body}); err != nil {
+	if err := j.w.nc.PublishMsg(&nats.Msg{Subject: j.replyTo, Header: header, Data: body}); err != nil {
 		j.w.log.Warn("the result was recorded, and not published to the subject in Subpy-Reply", "key", j.key, "error", err)
 	}
-}
-
-// putResult records the result, unless there is another one, which it returns. It is not ok when the worker ends before that is known.
-func (j *job) putResult(body []byte, header nats.Header) (other *jetstream.RawStreamMsg, ok bool) {
-	w := j.w
-	subject := w.queue.Result(j.key)
-	msg := &nats.Msg{Subject: subject, Header: nats.Header{jetstream.ExpectedLastSubjSeqHeader: {"0"}}, Data: body}
-	for name, values := range header {
-		msg.Header[name] = values
-	}
-	done := j.persist("the result", func(ctx context.Context) error {
-		_, err := w.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
-		var api *jetstream.APIError
-		if !errors.As(err, &api) || api.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequence &&
-			api.ErrorCode != jetstream.JSErrCodeStreamWrongLastSequenceConstant {
-			return err
-		}
-		there, err := w.results.GetLastMsgForSubject(ctx, subject)
-		if err == nil && !bytes.Equal(there.Data, body) { // the same is from an attempt before this one, whose answer was lost
-			other = there
-		}
-		return err
-	})
-	return other, done
-}
-
-// persist does something until it succeeds. It is false when the worker ends before.
-func (j *job) persist(what string, do func(context.Context) error) bool {
-	pause := firstPause
-	for {
-		ctx, cancel := context.WithTimeout(j.w.life, attempt)
-		err := do(ctx)
-		cancel()
-		if err == nil {
-			return true
-		}
-		if j.w.jobs.Err() != nil { // its time to end is over
-			j.w.log.Warn(what+" could not be recorded: the job will be delivered again", "key", j.key, "error", err)
-			return false
-		}
-		if pause >= longestPause {
-			j.w.log.Warn(what+" cannot be recorded now", "key", j.key, "error", err)
-		}
-		select {
-		case <-time.After(pause):
-		case <-j.w.jobs.Done():
-		}
-		pause = min(2*pause, longestPause)
-	}
-}
-
-// findResult returns the result that the key has, nil when it has none. It is not ok when the worker ends before that is known.
-func (j *job) findResult() (there *jetstream.RawStreamMsg, ok bool) {
-	ok = j.persist("the result", func(ctx context.Context) (err error) {
-		there, err = j.w.results.GetLastMsgForSubject(ctx, j.w.queue.Result(j.key))
-		if errors.Is(err, jetstream.ErrMsgNotFound) {
-			there, err = nil, nil
-		}
-		return err
-	})
-	return there, ok
-}
-
-// publishDead records the dead letter.
-func (j *job) publishDead(o *outcome) bool {
-	w := j.w
-	header := nats.Header{}
-	for name, values := range j.header {
-		if !strings.HasPrefix(strings.ToLower(name), "nats-") {
-			header[name] = values
-		}
-	}
-	header[wire.HeaderKey] = []string{j.key}
-	header[wire.HeaderKind] = []string{o.err.Kind}
-	header[wire.HeaderMessage] = []string{oneLine(o.err.Message)}
-	header[wire.HeaderDeliveries] = []string{strconv.Itoa(j.deliveries)}
-	msg := &nats.Msg{Subject: w.queue.Dead(j.key), Header: header, Data: j.body}
-	ok := j.persist("the dead letter", func(ctx context.Context) error {
-		_, err := w.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
-		if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrHeadersNotSupported) {
-			w.log.Error("a dead letter does not fit into a message", "key", j.key, "error", err)
-			return nil
-		}
-		return err
-	})
-	if ok {
-		w.counts.dead.Add(1)
-	}
-	return ok
 }
 
 // event tells whoever listens what happens to the job.

@@ -25,6 +25,7 @@ func (w *Worker) pull(ctx context.Context) {
 				break more
 			}
 		}
+		w.interpreters.wait(ctx)
 		fetched, err := w.fetch(ctx, free)
 		for range free - fetched {
 			<-w.slots
@@ -49,16 +50,23 @@ func (w *Worker) takeSlots(ctx context.Context) bool {
 }
 
 func (w *Worker) fetch(ctx context.Context, free int) (fetched int, err error) {
+	if ctx.Err() != nil {
+		return 0, nil
+	}
 	batch, err := w.consumer.Fetch(free, jetstream.FetchMaxWait(fetchWait))
 	if err != nil {
 		return 0, err
 	}
+	var late []jetstream.Msg
 	for msg := range batch.Messages() {
 		if ctx.Err() != nil {
-			msg.Nak()
+			late = append(late, msg) // given back at once, it would be delivered to this request again
 		} else if w.take(msg) {
 			fetched++
 		}
+	}
+	for _, msg := range late {
+		msg.Nak()
 	}
 	if err := batch.Error(); err != nil && !errors.Is(err, nats.ErrTimeout) && !errors.Is(err, jetstream.ErrNoMessages) {
 		return fetched, err
@@ -74,9 +82,7 @@ func (w *Worker) recover(ctx context.Context, err error) {
 	case <-time.After(200 * time.Millisecond):
 	}
 	if errors.Is(err, jetstream.ErrConsumerDeleted) || errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, nats.ErrNoResponders) {
-		if _, err := w.openStreams(ctx); err != nil && ctx.Err() == nil {
-			w.log.Warn("the streams", "error", err)
-		}
+		w.restore(ctx)
 	}
 }
 

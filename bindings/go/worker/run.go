@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"syscall"
 	"time"
 
 	"github.com/subpy/subpy/bindings/go/subpy"
@@ -43,10 +44,15 @@ func (j *job) run() *outcome {
 		var known bool
 		if o.err, known = j.errorOf(err, limit); !known {
 			if context.Cause(j.ctx) == nil {
+				err = explainRun(&w.o, err)
 				w.log.Error("a job could not be run, and is given back", "key", j.key, "function", j.request.Function, "error", err)
+				w.interpreters.fails("jobs cannot be run: " + middleOut(err.Error(), mostTraceback))
 			}
 			o = nil
 		}
+	}
+	if o != nil {
+		w.interpreters.works()
 	}
 	if o == nil {
 		endSpan(span, &wire.Error{Kind: "returned"})
@@ -165,7 +171,8 @@ func plainItems(items []any) (any, error) {
 	return items, nil
 }
 
-// errorOf is the error of a run. It is not known when the fault is not the job's, or the worker ends.
+// errorOf is the error of a run. It is not known when the fault is not the job's, or the worker ends. A MemoryError of the job's own is an
+// exception; ErrNoMemory is also that of a machine which cannot start an interpreter.
 func (j *job) errorOf(err error, limit time.Duration) (result *wire.Error, known bool) {
 	var (
 		exception   *subpy.ExecutionFailedError
@@ -174,6 +181,8 @@ func (j *job) errorOf(err error, limit time.Duration) (result *wire.Error, known
 		crash       *subpy.CrashError
 	)
 	switch {
+	case errors.As(err, &exception) && notLoaded(&exception.Exception): // by an interpreter that replaces another one
+		return nil, false
 	case errors.As(err, &exception):
 		e := &exception.Exception
 		return &wire.Error{Kind: wire.KindException, Type: typeOf(e), Message: firstOf(e.Message, mostMessage),
@@ -198,13 +207,14 @@ func (j *job) errorOf(err error, limit time.Duration) (result *wire.Error, known
 		}
 		return &wire.Error{Kind: wire.KindException, Type: "KeyboardInterrupt", Message: firstOf(err.Error(), mostMessage),
 			Traceback: middleOut(ownTraceback(interrupted.Display), mostTraceback)}, true
+	case errors.As(err, &crash) && crash.Signal == syscall.SIGTERM && j.w.endsSoon(): // sent to all processes of the worker
+		j.stop(errDraining)
+		return nil, false
 	case errors.As(err, &crash):
 		return &wire.Error{Kind: wire.KindCrashed, Message: firstOf(crash.Message, mostMessage),
 			Traceback: middleOut(crash.Traceback, mostTraceback)}, true
 	case errors.Is(err, subpy.ErrNotShareable):
 		return &wire.Error{Kind: wire.KindValue, Message: "the value has no form in MessagePack: " + firstOf(err.Error(), mostMessage)}, true
-	case errors.Is(err, subpy.ErrNoMemory):
-		return &wire.Error{Kind: wire.KindException, Type: "MemoryError", Message: firstOf(err.Error(), mostMessage)}, true
 	case errors.Is(err, subpy.ErrInvalidArgument):
 		return &wire.Error{Kind: wire.KindInvalid, Message: firstOf(err.Error(), mostMessage)}, true
 	}

@@ -18,23 +18,34 @@ const (
 	mostListed  = 200 // functions
 )
 
-// report says each second what the worker does, and asks the server now and then what the time is and how many jobs wait.
+// report says each second what the worker does.
 func (w *Worker) report() {
-	status, ask := time.NewTicker(statusEvery), time.NewTicker(askEvery)
-	defer status.Stop()
-	defer ask.Stop()
 	w.publishStatus(false)
+	w.each(statusEvery, func() { w.publishStatus(false) })
+}
+
+// askOften asks the server now and then what the time is and how many jobs wait.
+func (w *Worker) askOften() {
+	w.each(askEvery, func() {
+		if err := w.ask(w.life); err != nil && w.life.Err() == nil {
+			w.log.Debug("the server was asked about the consumer", "error", err)
+		}
+		if w.cancelsFailed.Swap(false) {
+			w.restore(w.life)
+		}
+		w.forgetCancels()
+	})
+}
+
+func (w *Worker) each(period time.Duration, do func()) {
+	ticker := time.NewTicker(period)
+	defer ticker.Stop()
 	for {
 		select {
 		case <-w.life.Done():
 			return
-		case <-status.C:
-			w.publishStatus(false)
-		case <-ask.C:
-			if err := w.ask(w.life); err != nil && w.life.Err() == nil {
-				w.log.Debug("the server was asked about the consumer", "error", err)
-			}
-			w.forgetCancels()
+		case <-ticker.C:
+			do()
 		}
 	}
 }

@@ -20,6 +20,8 @@ const (
 	patience = time.Minute     // with a cluster that has no leader just now
 	answerIn = 3 * time.Second // what is asked once, before it is asked again
 	askAgain = time.Second
+
+	noPeers = 10005 // no suitable peers for placement
 )
 
 // untilAnswered asks the server something until it answers: a cluster whose leader has died, or has only begun, does not for some seconds.
@@ -47,14 +49,15 @@ func passes(err error) bool {
 	var api *jetstream.APIError
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
 		errors.Is(err, jetstream.ErrConsumerNotFound) || // of one that was just created
+		errors.As(err, &api) && api.ErrorCode == noPeers || // of a cluster whose servers have not all begun
 		errors.As(err, &api) && api.Code == 503 && !errors.Is(err, jetstream.ErrJetStreamNotEnabled) &&
 			!errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
 
 // What a worker uses of its queue.
 type streams struct {
-	results, cancelled jetstream.Stream
-	consumer           jetstream.Consumer
+	results, dead, cancelled jetstream.Stream
+	consumer                 jetstream.Consumer
 }
 
 // openStreams finds the streams and the consumer of the queue, and creates what does not exist yet.
@@ -72,13 +75,31 @@ func (w *Worker) openStreams(ctx context.Context) (s streams, err error) {
 	for _, stream := range []struct {
 		config jetstream.StreamConfig
 		to     *jetstream.Stream
-	}{{jobs, &other}, {results, &s.results}, {dead, &other}, {cancels, &s.cancelled}} {
+	}{{jobs, &other}, {results, &s.results}, {dead, &s.dead}, {cancels, &s.cancelled}} {
 		if *stream.to, err = w.openStream(ctx, stream.config); err != nil {
 			return s, err
 		}
 	}
 	s.consumer, err = w.openConsumer(ctx)
 	return s, err
+}
+
+// restore creates what the server has lost, and follows a new stream of cancellations. While it does, others go on.
+func (w *Worker) restore(ctx context.Context) {
+	if !w.restoring.TryLock() {
+		return
+	}
+	defer w.restoring.Unlock()
+	s, err := w.openStreams(ctx)
+	if err == nil && w.follow != nil && !s.cancelled.CachedInfo().Created.Equal(w.followed) {
+		old := w.follow
+		if err = w.follows(ctx); err == nil {
+			go old.Stop()
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		w.log.Warn("the streams", "error", err)
+	}
 }
 
 func (w *Worker) openStream(ctx context.Context, config jetstream.StreamConfig) (jetstream.Stream, error) {
@@ -142,7 +163,9 @@ func explain(err error, replicas int) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("the server did not answer within %v: is JetStream enabled there (nats-server -js), and has its cluster a leader? (%w)",
 			patience, err)
-	case errors.As(err, &api) && api.ErrorCode == 10005, errors.As(err, &api) && api.ErrorCode == 10074:
+	case errors.Is(err, nats.ErrNoResponders):
+		return fmt.Errorf("no JetStream answers there: start nats-server with -js, or enable JetStream for the account (%w)", err)
+	case errors.As(err, &api) && api.ErrorCode == noPeers, errors.As(err, &api) && api.ErrorCode == 10074:
 		return fmt.Errorf("%w: %d replicas need as many servers in the cluster", err, replicas)
 	}
 	return err

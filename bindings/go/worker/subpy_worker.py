@@ -3,11 +3,11 @@
 import asyncio
 import datetime
 import functools
-import importlib
 import importlib.util
 import inspect
 import json
 import sys
+import traceback
 import typing
 
 __all__ = ["Job", "current_job"]
@@ -21,6 +21,10 @@ class Job(typing.NamedTuple):
     deliveries: int
     traceparent: str
     tracestate: str
+
+
+class _NotLoaded(Exception):
+    """The modules could not be imported: no fault of a job. It has the traceback."""
 
 
 def current_job() -> Job:
@@ -45,10 +49,13 @@ def _serve(modules, limit):
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         for name in modules:
-            module = importlib.import_module(name)
+            __import__(name)
+            module = sys.modules[name]
             for attribute, value in vars(module).items():
                 if not attribute.startswith("_") and _defined_in(value, name):
                     _functions[f"{name}.{attribute}"] = value
+    except BaseException as e:
+        raise _NotLoaded("".join(traceback.format_exception(e)).rstrip()) from None
     finally:
         sys.dont_write_bytecode = writes
     _tracing = importlib.util.find_spec("opentelemetry") is not None

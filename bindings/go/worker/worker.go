@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -27,7 +28,15 @@ type Worker struct {
 	begun  time.Time // the server's time
 	counts counts
 
+	interpreters trouble // no job can be run
+
 	streams
+	restoring     sync.Mutex
+	follow        jetstream.ConsumeContext // of cancellations
+	followed      time.Time                // when the stream that it follows was created
+	cancelsFailed atomic.Bool
+	recording     trouble // results cannot be recorded
+
 	ackWait   time.Duration
 	maxResult int
 
@@ -37,6 +46,7 @@ type Worker struct {
 	reloading sync.Mutex
 	lock      sync.Mutex
 	code      *code
+	ended     bool            // the code is not replaced any more
 	held      map[uint64]*job // by sequence
 	byKey     map[string][]*job
 	cancels   map[string]time.Time
@@ -44,6 +54,7 @@ type Worker struct {
 	state     string
 	seen      time.Time // when the server last answered
 
+	ending   chan struct{}  // closed when Run is to end
 	begin    chan *job      // those that are held are handled by as many goroutines as there are slots
 	running  sync.WaitGroup // jobs
 	jobs     context.Context
@@ -72,8 +83,8 @@ func New(ctx context.Context, nc *nats.Conn, options Options) (*Worker, error) {
 	w := &Worker{o: options, queue: wire.Queue(options.Queue), nc: nc, js: js, tracer: tracer(options.TracerProvider),
 		log: options.Logger.With("worker", options.Name, "queue", options.Queue), clock: newClock(options.wall), state: wire.StateServing,
 		slots: make(chan struct{}, options.Parallel+options.Prefetch), tokens: make(chan struct{}, options.Parallel),
-		begin: make(chan *job, options.Parallel+options.Prefetch),
-		held:  map[uint64]*job{}, byKey: map[string][]*job{}, cancels: map[string]time.Time{}}
+		begin: make(chan *job, options.Parallel+options.Prefetch), ending: make(chan struct{}),
+		held: map[uint64]*job{}, byKey: map[string][]*job{}, cancels: map[string]time.Time{}}
 	w.jobs, w.stopJobs = context.WithCancelCause(context.Background())
 	w.life, w.stop = context.WithCancel(context.Background())
 	if w.streams, err = w.openStreams(ctx); err != nil {
@@ -122,15 +133,17 @@ func (w *Worker) Name() string { return w.o.Name }
 func (w *Worker) Run(ctx context.Context) error {
 	defer w.stop()
 	defer w.stopJobs(errDraining)
-	follow, err := w.followCancels(ctx)
+	context.AfterFunc(ctx, func() { close(w.ending) })
+	err := w.startCancels(ctx)
 	if err == nil {
 		w.serve(ctx)
-		follow.Stop()
+		w.stopCancels()
 	} else if ctx.Err() != nil {
 		err = nil // it ends before it has begun
 	}
 	w.lock.Lock()
 	last := w.code
+	w.ended = true
 	w.lock.Unlock()
 	last.retire()
 	<-last.idle
@@ -143,6 +156,7 @@ func (w *Worker) serve(ctx context.Context) {
 	var helpers sync.WaitGroup
 	helpers.Go(w.keepAlive)
 	helpers.Go(w.report)
+	helpers.Go(w.askOften)
 	w.log.Info("serving", "functions", len(w.Functions()), "parallel", w.o.Parallel, "isolation", w.o.Isolation.String(), "ack-wait", w.ackWait)
 
 	for range cap(w.slots) {
@@ -194,18 +208,45 @@ func (w *Worker) Reload() error {
 	w.reloading.Lock()
 	defer w.reloading.Unlock()
 	options := w.o
-	fresh, err := options.load(w.maxResult)
+	var fresh *code
+	err := options.findModules()
+	if err == nil {
+		fresh, err = options.load(w.maxResult)
+	}
 	if err != nil {
 		w.log.Error("the code was not reloaded, the old one stays", "error", err)
 		return err
 	}
 	w.lock.Lock()
-	old := w.code
-	w.code = fresh
+	old, ended := w.code, w.ended
+	if !ended {
+		w.code = fresh
+	}
 	w.lock.Unlock()
+	if ended {
+		fresh.close()
+		return errors.New("the code was not reloaded: the worker has ended")
+	}
 	old.retire()
 	w.log.Info("reloaded", "functions", len(fresh.functions))
 	return nil
+}
+
+// drains tells whether the worker fetches no more jobs.
+func (w *Worker) drains() bool {
+	w.lock.Lock()
+	defer w.lock.Unlock()
+	return w.state == wire.StateDraining
+}
+
+// endsSoon tells whether the worker is told to end. Who ends all its processes at once may reach those of interpreters first.
+func (w *Worker) endsSoon() bool {
+	select {
+	case <-w.ending:
+		return true
+	case <-time.After(200 * time.Millisecond):
+		return false
+	}
 }
 
 // currentCode is the code for a job that begins; the job leaves it.

@@ -95,16 +95,21 @@ func readPacked(from []byte, depth int) (value any, rest []byte, err error) {
 	return value, rest, nil
 }
 
+// mostAhead is for how many items there is room before they are read: arrays in arrays may each claim all bytes that are left.
+const mostAhead = 64
+
 func readPackedArray(from []byte, depth int) (any, []byte, error) {
 	count, rest, err := msgp.ReadArrayHeaderBytes(from)
 	if err != nil || int64(count) > int64(len(rest)) {
 		return nil, from, errors.New("an array ends too early")
 	}
-	items := make([]any, count)
-	for i := range items {
-		if items[i], rest, err = readPacked(rest, depth+1); err != nil {
+	items := make([]any, 0, min(count, mostAhead))
+	for range count {
+		var item any
+		if item, rest, err = readPacked(rest, depth+1); err != nil {
 			return nil, rest, err
 		}
+		items = append(items, item)
 	}
 	return items, rest, nil
 }
@@ -115,7 +120,7 @@ func readPackedMap(from []byte, depth int) (any, []byte, error) {
 	if err != nil || 2*int64(count) > int64(len(rest)) {
 		return nil, from, errors.New("a map ends too early")
 	}
-	texts := make(map[string]any, count)
+	texts := make(map[string]any, min(count, mostAhead))
 	var others map[any]any
 	for range count {
 		var key, value any
@@ -134,7 +139,7 @@ func readPackedMap(from []byte, depth int) (any, []byte, error) {
 			continue
 		}
 		if others == nil {
-			others = make(map[any]any, count)
+			others = make(map[any]any, min(count, mostAhead))
 			for text, value := range texts {
 				others[text] = value
 			}

@@ -80,6 +80,16 @@ func CheckKey(key string) error {
 	return checkName("key", key, longestKey, "_=-")
 }
 
+// ownKey is how keys begin that nobody has chosen. Only a dead letter that is retried has one, in its header Subpy-Key.
+const ownKey = "seq-"
+
+func checkChosenKey(key string) error {
+	if strings.HasPrefix(key, ownKey) {
+		return fmt.Errorf("key: %q begins like the keys of requests without one: choose another that does not begin with %q", key, ownKey)
+	}
+	return CheckKey(key)
+}
+
 // KeyOf is the key of a job: the one in the request, else the header Subpy-Key or Nats-Msg-Id if that is a key, else one made of the
 // sequence of the message, which nobody has chosen.
 func KeyOf(inRequest string, header map[string][]string, sequence uint64) (key string, chosen bool) {
@@ -87,11 +97,11 @@ func KeyOf(inRequest string, header map[string][]string, sequence uint64) (key s
 		return inRequest, true
 	}
 	for _, name := range []string{HeaderKey, HeaderMsgID} {
-		if values := header[name]; len(values) > 0 && CheckKey(values[0]) == nil {
+		if values := header[name]; len(values) > 0 && CheckKey(values[0]) == nil && (name == HeaderKey || !strings.HasPrefix(values[0], ownKey)) {
 			return values[0], true
 		}
 	}
-	return "seq-" + strconv.FormatUint(sequence, 10), false
+	return ownKey + strconv.FormatUint(sequence, 10), false
 }
 
 func checkName(what, name string, longest int, others string) error {

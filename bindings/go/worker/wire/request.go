@@ -68,7 +68,7 @@ func (r *Request) set(name string, from field) (err error) {
 		if key, err = from.text(); err != nil {
 			break
 		}
-		if err := CheckKey(key); err != nil {
+		if err := checkChosenKey(key); err != nil {
 			return err
 		}
 		r.Key = key
@@ -134,7 +134,7 @@ func (r *Request) Encode(content Content) ([]byte, error) {
 		fields = append(fields, pair{"kwargs", r.Kwargs})
 	}
 	if r.Key != "" {
-		if err := CheckKey(r.Key); err != nil {
+		if err := checkChosenKey(r.Key); err != nil {
 			return nil, err
 		}
 		fields = append(fields, pair{"key", r.Key})

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/json"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +75,8 @@ func TestAnEventIsWhatPackageJSONMakesOfIt(t *testing.T) {
 func FuzzDecodeRequest(f *testing.F) {
 	for _, body := range []string{"", "{}", `{"function":"a.b","args":[1],"kwargs":{"x":[{}]},"tries":2,"timeout":0.5,"deadline":"2026-01-01T00:00:00Z","key":"k"}`,
 		"\x81\xa8function\xa3a.b", "\x82\xa8function\xa3a.b\xa4args\xdd\xff\xff\xff\xff", "\xdf\xff\xff\xff\xff", strings.Repeat("[", 100_000),
-		strings.Repeat("\x91", 100_000), `{"function":"a.b","args":"` + strings.Repeat("x", 1<<20) + `"}`} {
+		strings.Repeat("\x91", 100_000), strings.Repeat("\xdd\x00\x00\xff\xff", 400) + strings.Repeat("\xc0", 1<<17),
+		strings.Repeat("\xdf\x00\x00\x7f\xff\xa1k", 400) + strings.Repeat("\xc0", 1<<17), `{"function":"a.b","args":"` + strings.Repeat("x", 1<<20) + `"}`} {
 		f.Add([]byte(body), true)
 		f.Add([]byte(body), false)
 	}
@@ -101,6 +103,20 @@ func FuzzDecodeRequest(f *testing.F) {
 			t.Fatalf("%q became %q, which is no request: %v", body, again, err)
 		}
 	})
+}
+
+// Each of 400 levels says that it has as many items as there are bytes left.
+func TestNestedClaimsTakeNoMemory(t *testing.T) {
+	for what, level := range map[string]string{"arrays": "\xdd\x00\x0f\x00\x00", "maps": "\xdf\x00\x07\x00\x00\xa1k", "maps without texts": "\xdf\x00\x07\x00\x00\x01\x01\x01"} {
+		body := []byte("\x82\xa8function\xa3a.b\xa4args" + strings.Repeat(level, 400) + strings.Repeat("\xc0", 1<<20))
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		DecodeRequest(MessagePack, body)
+		runtime.ReadMemStats(&after)
+		if taken := after.TotalAlloc - before.TotalAlloc; taken > 512<<20 {
+			t.Errorf("%s: %d MB for a message of one", what, taken>>20)
+		}
+	}
 }
 
 func TestContent(t *testing.T) {
@@ -135,9 +151,16 @@ func TestNames(t *testing.T) {
 	for want, c := range map[string]struct {
 		inRequest string
 		header    map[string][]string
-	}{"r": {"r", header}, "k": {"", header}, "m": {"", map[string][]string{HeaderMsgID: {"m"}, HeaderKey: {"no key"}}}, "seq-7": {"", nil}} {
+	}{"r": {"r", header}, "k": {"", header}, "m": {"", map[string][]string{HeaderMsgID: {"m"}, HeaderKey: {"no key"}}}, "seq-7": {"", nil},
+		"seq-8": {"", map[string][]string{HeaderKey: {"seq-8"}}}} {
 		if key, chosen := KeyOf(c.inRequest, c.header, 7); key != want || chosen != (want != "seq-7") {
 			t.Errorf("the key is %s, not %s", key, want)
 		}
+	}
+	if key, chosen := KeyOf("", map[string][]string{HeaderMsgID: {"seq-8"}}, 7); key != "seq-7" || chosen {
+		t.Errorf("the key is %s", key)
+	}
+	if _, err := DecodeRequest(JSON, []byte(`{"function": "a.b", "key": "seq-8"}`)); err == nil {
+		t.Error("the key of another request is taken")
 	}
 }

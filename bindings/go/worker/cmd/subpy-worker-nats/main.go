@@ -35,6 +35,8 @@ func run(s *settings) error {
 	s.options.Logger = log
 	ctx, stop := onSignals(log)
 	defer stop()
+	reloads, ignore := onHangup()
+	defer ignore()
 	endTraces, err := startTraces(ctx, &s.options)
 	if err != nil {
 		return err
@@ -54,7 +56,7 @@ func run(s *settings) error {
 	if err != nil {
 		return err
 	}
-	defer onHangup(func() { w.Reload() })()
+	reloads(func() { w.Reload() })
 	endHTTP, err := s.serveHTTP(w, nc, log)
 	if err != nil {
 		return err
@@ -79,15 +81,18 @@ func onSignals(log *slog.Logger) (context.Context, func()) {
 	return ctx, cancel
 }
 
-func onHangup(reload func()) (stop func()) {
+// onHangup takes SIGHUP, which ends a program that does not, from now on. What it is to do is told when that is possible.
+func onHangup() (does func(reload func()), stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP)
-	go func() {
-		for range signals {
-			reload()
-		}
-	}()
-	return func() {
+	does = func(reload func()) {
+		go func() {
+			for range signals {
+				reload()
+			}
+		}()
+	}
+	return does, func() {
 		signal.Stop(signals)
 		close(signals)
 	}
