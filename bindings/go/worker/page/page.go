@@ -79,7 +79,7 @@ func New(nc *nats.Conn, js jetstream.JetStream, opts Options) (*Page, error) {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	p := &Page{nc: nc, js: js, opts: opts, model: newModel(), hub: newHub(), lists: newLists()}
+	p := &Page{nc: nc, js: js, opts: opts, model: newModel(), hub: newHub(opts.Log), lists: newLists()}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.handler = p.guard(p.routes())
 	if err := p.listen(); err != nil {

@@ -2,9 +2,12 @@ package page
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"strings"
@@ -219,8 +222,9 @@ func TestBoundsOfTheModel(t *testing.T) {
 func TestStrangeMessages(t *testing.T) {
 	nc, js := startNATS(t)
 	_, s := startPage(t, nc, js, Options{})
-	listen(t, s.URL)
-	for _, body := range []string{``, `{`, `[]`, `null`, `{"functions":7}`, `{"functions":[null,{"name":""}],"ran":{"bounds":[2,1],"counts":[1]}}`,
+	l := listen(t, s.URL)
+	for _, body := range []string{`{"ran":{"bounds":[1e308],"counts":[1,0]}}`, `{"ran":{"bounds":[1e308],"counts":[2,0]}}`,
+		`{"waited":{"bounds":[-1,1],"counts":[2,0,0]}}`, ``, `{`, `[]`, `null`, `{"functions":7}`, `{"functions":[null,{"name":""}],"ran":{"bounds":[2,1],"counts":[1]}}`,
 		`{"ran":{"bounds":[1],"counts":[1,2]},"done":5,"functions":[{"name":"a.b"},{"name":"a.b"}]}`, `{"ran":{"bounds":[1,2],"counts":[9,9,9]},"done":3}`} {
 		for _, subject := range []string{"subpy.1.q.workers.w", "subpy.1.q q.workers.w", "subpy.1.q.events.k", "subpy.1.q.events.k!"} {
 			_ = nc.Publish(subject, []byte(body)) // a subject that is none is refused here
@@ -233,6 +237,25 @@ func TestStrangeMessages(t *testing.T) {
 	until(t, "the worker", func() bool {
 		return ask(t, "GET", s.URL+"/api/state", "", &whole) == http.StatusOK && len(whole.Workers) == 1
 	})
+	for range 3 { // seconds whose percentiles have what was counted
+		var now state
+		l.next("state", &now, func() bool { return len(now.Workers) == 1 })
+	}
+}
+
+// What has no form in JSON is not sent, and the log says so.
+func TestNoJSON(t *testing.T) {
+	var log bytes.Buffer
+	h := newHub(slog.New(slog.NewTextHandler(&log, nil)))
+	b := h.join()
+	h.broadcast("state", math.Inf(1))
+	h.broadcast("state", 1)
+	if message := string(<-b.out); message != "event: state\ndata: 1\n\n" {
+		t.Errorf("it got %q", message)
+	}
+	if !strings.Contains(log.String(), "unsupported value") {
+		t.Errorf("the log is %q", &log)
+	}
 }
 
 func TestPercentiles(t *testing.T) {
