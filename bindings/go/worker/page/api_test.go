@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -338,6 +339,7 @@ func TestToken(t *testing.T) {
 		t.Error("with the token:", status)
 	}
 	refused(t, http.StatusUnauthorized, "token", "POST", s.URL+"/api/login", `{"token":"other"}`)
+	refused(t, http.StatusRequestEntityTooLarge, "", "POST", s.URL+"/api/login", `{"token":"`+strings.Repeat("x", shortBody)+`"}`)
 	response, err := http.Post(s.URL+"/api/login", "application/json", strings.NewReader(`{"token":"`+token+`"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -354,5 +356,34 @@ func TestToken(t *testing.T) {
 	request.AddCookie(cookies[0])
 	if p.knowsToken(request, time.Now().Add(session+time.Hour)) {
 		t.Error("the cookie holds for ever")
+	}
+}
+
+// A body that does not come does not hold a connection for ever, whoever begins it.
+func TestSlowBody(t *testing.T) {
+	nc, js := startNATS(t)
+	p, err := New(nc, js, Options{Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.slowest = 100 * time.Millisecond
+	s := httptest.NewServer(p)
+	t.Cleanup(func() { p.Close(); s.Close() })
+	for request, status := range map[string]int{
+		"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{": http.StatusRequestTimeout,
+		"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{":                                   http.StatusUnsupportedMediaType,
+		"POST /api/queues/q/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{":               http.StatusUnauthorized,
+	} {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		_ = connection.SetDeadline(time.Now().Add(patience))
+		fmt.Fprint(connection, request)
+		answer, err := io.ReadAll(connection) // until the server ends the connection
+		if err != nil || !strings.HasPrefix(string(answer), fmt.Sprintf("HTTP/1.1 %d ", status)) {
+			t.Errorf("%.60q: %v, %.100q", request, err, answer)
+		}
 	}
 }

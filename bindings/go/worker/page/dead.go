@@ -183,7 +183,7 @@ func (p *Page) retry(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := readBody(r); err != nil {
+	if _, err := readBody(r, shortBody); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), longest)
@@ -234,7 +234,7 @@ func (p *Page) drop(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := readBody(r); err != nil {
+	if _, err := readBody(r, shortBody); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), longest)

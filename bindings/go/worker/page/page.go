@@ -46,6 +46,7 @@ type Page struct {
 	model   *model
 	hub     *hub
 	lists   *lists
+	slowest time.Duration // that the body of a request may be
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -79,7 +80,7 @@ func New(nc *nats.Conn, js jetstream.JetStream, opts Options) (*Page, error) {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	p := &Page{nc: nc, js: js, opts: opts, model: newModel(), hub: newHub(opts.Log), lists: newLists()}
+	p := &Page{nc: nc, js: js, opts: opts, model: newModel(), hub: newHub(opts.Log), lists: newLists(), slowest: slowestBody}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.handler = p.guard(p.routes())
 	if err := p.listen(); err != nil {
