@@ -79,10 +79,13 @@ func (c *Client) SubmitCall(ctx context.Context, call Call) (key string, err err
 	return call.Key, nil
 }
 
-// A wait for a result looks this often whether it is there, besides when it is told.
-const lookEvery = 2 * time.Second
+const (
+	lookEvery = 2 * time.Second // a wait for a result looks this often whether it is there, besides when it is told
+	answerIn  = 5 * time.Second // what is asked once, before it is asked again
+)
 
-// Result waits for the result of a key. It is one also when the job has failed: see its Error.
+// Result waits for the result of a key. It is one also when the job has failed: see its Error. A server that does not answer is asked
+// again until ctx ends.
 func (c *Client) Result(ctx context.Context, key string) (*wire.Result, error) {
 	if err := wire.CheckKey(key); err != nil {
 		return nil, err
@@ -94,31 +97,60 @@ func (c *Client) Result(ctx context.Context, key string) (*wire.Result, error) {
 		return nil, err
 	}
 	defer sub.Unsubscribe()
-	if err := c.nc.FlushWithContext(ctx); err != nil { // from here on a new result is told, so now look for one that is there
+	// From here on a new result is told, so now look for one that is there.
+	if err := once(ctx, c.nc.FlushWithContext); err != nil && ctx.Err() == nil && !passes(err) {
 		return nil, err
-	}
-	stream, err := c.js.Stream(ctx, c.queue.ResultsStream())
-	if err != nil {
-		return nil, fmt.Errorf("the stream %s: %w", c.queue.ResultsStream(), err)
 	}
 	every := time.NewTicker(lookEvery)
 	defer every.Stop()
+	var stream jetstream.Stream
 	for {
 		// What is told may be a second result, which the stream refuses. The one that counts is the one that it has.
-		there, err := stream.GetLastMsgForSubject(ctx, subject)
-		if err == nil {
+		var there *jetstream.RawStreamMsg
+		err := once(ctx, func(ctx context.Context) (err error) {
+			if stream == nil {
+				if stream, err = c.js.Stream(ctx, c.queue.ResultsStream()); err != nil {
+					return fmt.Errorf("the stream %s: %w", c.queue.ResultsStream(), err)
+				}
+			}
+			there, err = stream.GetLastMsgForSubject(ctx, subject)
+			return err
+		})
+		switch {
+		case err == nil:
 			return decode(there.Header, there.Data)
-		}
-		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, nats.ErrNoResponders):
+			stream = nil // see whether it is still there
+		case !errors.Is(err, jetstream.ErrMsgNotFound) && !passes(err):
 			return nil, err
 		}
 		select {
 		case <-ctx.Done():
+			if !errors.Is(err, jetstream.ErrMsgNotFound) {
+				return nil, fmt.Errorf("%w (when it was last asked: %w)", ctx.Err(), err)
+			}
 			return nil, ctx.Err()
 		case <-told:
 		case <-every.C:
 		}
 	}
+}
+
+// once asks the server once, for a limited time, also with a context that has no end.
+func once(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, answerIn)
+	defer cancel()
+	return ask(ctx)
+}
+
+// passes tells whether an error is one of a server that starts, or of a cluster that has no leader just now.
+func passes(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.As(err, &api) && api.Code == 503 && !errors.Is(err, jetstream.ErrJetStreamNotEnabled) &&
+			!errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
 
 func decode(header nats.Header, body []byte) (*wire.Result, error) {
