@@ -43,7 +43,8 @@ func New(nc *nats.Conn, queue string) (*Client, error) {
 	return &Client{queue: wire.Queue(queue), nc: nc, js: js}, nil
 }
 
-// Submit submits a call of a function with positional arguments, and returns its key, with which there is one result.
+// Submit submits a call of a function with positional arguments, and returns its key, with which there is one result. When it fails,
+// the job may be there all the same: see SubmitCall.
 func (c *Client) Submit(ctx context.Context, function string, args ...any) (key string, err error) {
 	call := Call{Request: wire.Request{Function: function}}
 	if len(args) > 0 {
@@ -52,7 +53,8 @@ func (c *Client) Submit(ctx context.Context, function string, args ...any) (key 
 	return c.SubmitCall(ctx, call)
 }
 
-// SubmitCall submits a call. A key is made for one that has none. When it fails it may be done again with the same key.
+// SubmitCall submits a call. A key is made for one that has none. It is returned with an error as well: the server may have the job
+// although its answer was lost, so submit it again under the same key.
 func (c *Client) SubmitCall(ctx context.Context, call Call) (key string, err error) {
 	if call.Key == "" {
 		call.Key = rand.Text()
@@ -62,7 +64,7 @@ func (c *Client) SubmitCall(ctx context.Context, call Call) (key string, err err
 	}
 	body, err := call.Encode(call.Content)
 	if err != nil {
-		return "", fmt.Errorf("the request: %w", err)
+		return call.Key, fmt.Errorf("the request: %w", err)
 	}
 	msg := &nats.Msg{Subject: c.queue.Jobs(), Data: body, Header: nats.Header{}}
 	for name, values := range call.Header {
@@ -72,9 +74,9 @@ func (c *Client) SubmitCall(ctx context.Context, call Call) (key string, err err
 	msg.Header.Set(wire.HeaderContentType, string(call.Content))
 	if _, err := c.js.PublishMsg(ctx, msg); err != nil {
 		if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) {
-			return "", fmt.Errorf("there is no queue %s on this server: start a worker for it, which creates it (%w)", c.queue, err)
+			return call.Key, fmt.Errorf("there is no queue %s on this server: start a worker for it, which creates it (%w)", c.queue, err)
 		}
-		return "", err
+		return call.Key, err
 	}
 	return call.Key, nil
 }

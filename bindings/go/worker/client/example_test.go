@@ -58,8 +58,8 @@ func TestAClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := jobs.Submit(ctx, "jobs.add", 1); err == nil || !strings.Contains(err.Error(), "start a worker") {
-		t.Errorf("submitting to nobody: %v", err)
+	if key, err := jobs.Submit(ctx, "jobs.add", 1); err == nil || !strings.Contains(err.Error(), "start a worker") || wire.CheckKey(key) != nil {
+		t.Errorf("submitting to nobody: %q, %v", key, err)
 	}
 	code := "def add(a, b=2): return a + b\ndef fail(): raise ValueError('no')\n"
 	if err := os.WriteFile(filepath.Join(folder, "jobs.py"), []byte(code), 0o600); err != nil {
