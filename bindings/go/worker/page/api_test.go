@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
@@ -218,6 +220,39 @@ func TestDeadLetters(t *testing.T) {
 	}
 	if got := result(t, s, "default", "broken"); got.Result.Status != wire.StatusError {
 		t.Errorf("the result of what was dropped is %+v", got)
+	}
+}
+
+// A job that is given up after another one of its key has succeeded is not retried: the good result would be lost.
+func TestDeadBesideGoodResult(t *testing.T) {
+	nc, js := startNATS(t)
+	_, s := startPage(t, nc, js, Options{})
+	q := wire.Queue("default")
+	makeStreams(t, js, q)
+	record(t, js, q, wire.Result{Key: "k", Queue: "default", Function: "demo.add", Status: wire.StatusOK, Value: 3})
+	bury(t, js, q, "k", wire.KindCrashed, "the process ended", `{"function":"demo.add"}`)
+	refused(t, http.StatusConflict, "key", "POST", s.URL+"/api/queues/default/dead/k/retry", "{}")
+	if got := result(t, s, "default", "k"); got.Text != "3" {
+		t.Errorf("the result is %+v", got)
+	}
+	if status := ask(t, "POST", s.URL+"/api/queues/default/dead/k/drop", "{}", nil); status != http.StatusOK {
+		t.Error("drop:", status)
+	}
+	// A letter whose result was removed is retried.
+	bury(t, js, q, "gone", wire.KindCrashed, "the process ended", `{"function":"demo.add","args":[1,2]}`)
+	results, err := js.Stream(t.Context(), q.ResultsStream())
+	if err == nil {
+		err = results.Purge(t.Context(), jetstream.WithPurgeSubject(q.Result("gone")))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status := ask(t, "POST", s.URL+"/api/queues/default/dead/gone/retry", "{}", nil); status != http.StatusOK {
+		t.Error("retry:", status)
+	}
+	startFake(t, nc, js, q, "w1")
+	if got := result(t, s, "default", "gone"); got.Text != "3" {
+		t.Errorf("the result is %+v", got)
 	}
 }
 
