@@ -214,7 +214,7 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 		case <-b.end:
 			return
 		case message := <-b.out:
-			_ = to.SetWriteDeadline(time.Now().Add(writeTimeout)) // some writers have no deadlines
+			_ = to.SetWriteDeadline(time.Now().Add(p.sending)) // some writers have no deadlines
 			if _, err := w.Write(message); err != nil {
 				return
 			}
