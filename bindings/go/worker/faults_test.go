@@ -30,7 +30,7 @@ def gate(name):
 
 def count(n):
     note(n)
-    time.sleep(0.01)
+    time.sleep(0.06)
     return n
 
 def abort(): os.abort()
@@ -115,12 +115,12 @@ func TestTheServerRestartsWhileJobsRun(t *testing.T) {
 
 func TestALongJobRunsOnce(t *testing.T) {
 	r := newRoom(t, "jobs.py", gated)
-	r.start(func(o *worker.Options) { o.AckWait = 300 * time.Millisecond })
-	other := r.start(func(o *worker.Options) { o.AckWait = 300 * time.Millisecond })
+	r.start(func(o *worker.Options) { o.AckWait = 2 * time.Second })
+	other := r.start(func(o *worker.Options) { o.AckWait = 2 * time.Second })
 	keys := []string{r.submit(call("jobs.gate", "a")), r.submit(call("jobs.gate", "b"))}
 	r.running(2)
 	before := other.Status().Time
-	r.until("the wait for acknowledgements has passed many times", func() bool { return other.Status().Time.Sub(before) > 2*time.Second })
+	r.until("the wait for acknowledgements has passed three times", func() bool { return other.Status().Time.Sub(before) > 6*time.Second })
 	r.open()
 	for _, key := range keys {
 		if result := r.result(key); result.Error != nil || result.Deliveries != 1 {
@@ -138,7 +138,7 @@ func TestFetchedJobsRunOnce(t *testing.T) {
 	r := newRoom(t, "jobs.py", gated)
 	workers := []*runner{}
 	for range 2 {
-		workers = append(workers, r.start(func(o *worker.Options) { o.AckWait, o.Prefetch = time.Second, 256 }))
+		workers = append(workers, r.start(func(o *worker.Options) { o.AckWait, o.Prefetch = 3*time.Second, 256 }))
 	}
 	keys := make([]string, jobs)
 	for i := range keys {
@@ -239,10 +239,11 @@ def never():
 `)
 	w := r.start(func(o *worker.Options) { o.RetryDelay = 10 * time.Millisecond })
 	tries := func(c client.Call, n int) client.Call { return with(c, func(c *client.Call) { c.Tries = n }) }
-	if result := r.result(r.submit(tries(call("jobs.third"), 5))); result.Error != nil || result.Deliveries != 3 {
+	third := r.submit(tries(call("jobs.third"), 5))
+	if result := r.result(third); result.Error != nil || result.Deliveries != 3 {
 		t.Errorf("%+v", result)
 	}
-	if _, dead := r.dead("x"); dead || r.count("runs") != 3 {
+	if _, dead := r.dead(third); dead || r.count("runs") != 3 {
 		t.Errorf("%d runs", r.count("runs"))
 	}
 	key := r.submit(tries(call("jobs.never"), 4))

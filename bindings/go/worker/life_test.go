@@ -31,8 +31,9 @@ func TestDrainFinishesWhatIsHeld(t *testing.T) {
 			t.Errorf("%+v", result)
 		}
 	}
-	if r.left() != 1 || r.count("runs") != 2 {
-		t.Errorf("%d left, %d runs", r.left(), r.count("runs"))
+	r.until("what has ended is acknowledged", func() bool { return r.left() == 1 })
+	if runs := r.count("runs"); runs != 2 {
+		t.Errorf("%d runs", runs)
 	}
 	for last := (wire.Worker{}); !last.Leaving; {
 		msg, err := said.NextMsgWithContext(r.ctx)
@@ -52,8 +53,8 @@ func TestDrainGivesBackWhatTakesTooLong(t *testing.T) {
 	keys := []string{r.submit(call("jobs.gate", "a")), r.submit(call("jobs.gate", "b"))}
 	r.until("two are held", func() bool { s := w.Status(); return s.Running == 1 && s.Held == 1 })
 	w.stopNow(t)
-	if r.left() != 2 || r.count("runs") != 1 {
-		t.Errorf("%d left, %d runs", r.left(), r.count("runs"))
+	if left, runs := r.left(), r.count("runs"); left != 2 || runs != 1 {
+		t.Errorf("%d left, %d runs", left, runs)
 	}
 	r.open()
 	r.start()

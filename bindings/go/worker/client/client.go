@@ -43,7 +43,8 @@ func New(nc *nats.Conn, queue string) (*Client, error) {
 	return &Client{queue: wire.Queue(queue), nc: nc, js: js}, nil
 }
 
-// Submit submits a call of a function with positional arguments, and returns its key, with which there is one result.
+// Submit submits a call of a function with positional arguments, and returns its key, with which there is one result. When it fails,
+// the job may be there all the same: see SubmitCall.
 func (c *Client) Submit(ctx context.Context, function string, args ...any) (key string, err error) {
 	call := Call{Request: wire.Request{Function: function}}
 	if len(args) > 0 {
@@ -52,7 +53,8 @@ func (c *Client) Submit(ctx context.Context, function string, args ...any) (key 
 	return c.SubmitCall(ctx, call)
 }
 
-// SubmitCall submits a call. A key is made for one that has none. When it fails it may be done again with the same key.
+// SubmitCall submits a call. A key is made for one that has none. It is returned with an error as well: the server may have the job
+// although its answer was lost, so submit it again under the same key.
 func (c *Client) SubmitCall(ctx context.Context, call Call) (key string, err error) {
 	if call.Key == "" {
 		call.Key = rand.Text()
@@ -62,7 +64,7 @@ func (c *Client) SubmitCall(ctx context.Context, call Call) (key string, err err
 	}
 	body, err := call.Encode(call.Content)
 	if err != nil {
-		return "", fmt.Errorf("the request: %w", err)
+		return call.Key, fmt.Errorf("the request: %w", err)
 	}
 	msg := &nats.Msg{Subject: c.queue.Jobs(), Data: body, Header: nats.Header{}}
 	for name, values := range call.Header {
@@ -72,17 +74,20 @@ func (c *Client) SubmitCall(ctx context.Context, call Call) (key string, err err
 	msg.Header.Set(wire.HeaderContentType, string(call.Content))
 	if _, err := c.js.PublishMsg(ctx, msg); err != nil {
 		if errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) {
-			return "", fmt.Errorf("there is no queue %s on this server: start a worker for it, which creates it (%w)", c.queue, err)
+			return call.Key, fmt.Errorf("there is no queue %s on this server: start a worker for it, which creates it (%w)", c.queue, err)
 		}
-		return "", err
+		return call.Key, err
 	}
 	return call.Key, nil
 }
 
-// A wait for a result looks this often whether it is there, besides when it is told.
-const lookEvery = 2 * time.Second
+const (
+	lookEvery = 2 * time.Second // a wait for a result looks this often whether it is there, besides when it is told
+	answerIn  = 5 * time.Second // what is asked once, before it is asked again
+)
 
-// Result waits for the result of a key. It is one also when the job has failed: see its Error.
+// Result waits for the result of a key. It is one also when the job has failed: see its Error. A server that does not answer is asked
+// again until ctx ends.
 func (c *Client) Result(ctx context.Context, key string) (*wire.Result, error) {
 	if err := wire.CheckKey(key); err != nil {
 		return nil, err
@@ -94,31 +99,60 @@ func (c *Client) Result(ctx context.Context, key string) (*wire.Result, error) {
 		return nil, err
 	}
 	defer sub.Unsubscribe()
-	if err := c.nc.FlushWithContext(ctx); err != nil { // from here on a new result is told, so now look for one that is there
+	// From here on a new result is told, so now look for one that is there.
+	if err := once(ctx, c.nc.FlushWithContext); err != nil && ctx.Err() == nil && !passes(err) {
 		return nil, err
-	}
-	stream, err := c.js.Stream(ctx, c.queue.ResultsStream())
-	if err != nil {
-		return nil, fmt.Errorf("the stream %s: %w", c.queue.ResultsStream(), err)
 	}
 	every := time.NewTicker(lookEvery)
 	defer every.Stop()
+	var stream jetstream.Stream
 	for {
 		// What is told may be a second result, which the stream refuses. The one that counts is the one that it has.
-		there, err := stream.GetLastMsgForSubject(ctx, subject)
-		if err == nil {
+		var there *jetstream.RawStreamMsg
+		err := once(ctx, func(ctx context.Context) (err error) {
+			if stream == nil {
+				if stream, err = c.js.Stream(ctx, c.queue.ResultsStream()); err != nil {
+					return fmt.Errorf("the stream %s: %w", c.queue.ResultsStream(), err)
+				}
+			}
+			there, err = stream.GetLastMsgForSubject(ctx, subject)
+			return err
+		})
+		switch {
+		case err == nil:
 			return decode(there.Header, there.Data)
-		}
-		if !errors.Is(err, jetstream.ErrMsgNotFound) {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, nats.ErrNoResponders):
+			stream = nil // see whether it is still there
+		case !errors.Is(err, jetstream.ErrMsgNotFound) && !passes(err):
 			return nil, err
 		}
 		select {
 		case <-ctx.Done():
+			if !errors.Is(err, jetstream.ErrMsgNotFound) {
+				return nil, fmt.Errorf("%w (when it was last asked: %w)", ctx.Err(), err)
+			}
 			return nil, ctx.Err()
 		case <-told:
 		case <-every.C:
 		}
 	}
+}
+
+// once asks the server once, for a limited time, also with a context that has no end.
+func once(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, answerIn)
+	defer cancel()
+	return ask(ctx)
+}
+
+// passes tells whether an error is one of a server that starts, or of a cluster that has no leader just now.
+func passes(err error) bool {
+	var api *jetstream.APIError
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.As(err, &api) && api.Code == 503 && !errors.Is(err, jetstream.ErrJetStreamNotEnabled) &&
+			!errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount)
 }
 
 func decode(header nats.Header, body []byte) (*wire.Result, error) {

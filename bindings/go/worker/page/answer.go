@@ -7,12 +7,15 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"time"
 )
 
 const (
-	longestBody = 8 << 20          // bytes of a request
+	longestBody = 8 << 20          // bytes of a request with a job
+	shortBody   = 4 << 10          // bytes of any other
 	longest     = 10 * time.Second // that an answer may take
+	slowestBody = 30 * time.Second // from the headers of a request to the end of its body
 )
 
 // A problem is an answer that says what was wrong and what to do.
@@ -57,18 +60,22 @@ func write(w http.ResponseWriter, status int, document any) {
 	_, _ = w.Write(append(body, '\n')) // whoever asked may have gone
 }
 
-// readBody reads the JSON body of a request.
-func readBody(r *http.Request) ([]byte, error) {
+// readBody reads the JSON body of a request, which has at most so many bytes.
+func readBody(r *http.Request, most int64) ([]byte, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, &problem{status: http.StatusUnsupportedMediaType, Message: "The body has to be JSON.",
 			Fix: "Send the header Content-Type: application/json."}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, longestBody))
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, most))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		return nil, &problem{status: http.StatusRequestEntityTooLarge,
-			Message: fmt.Sprintf("The body is longer than %d MB.", longestBody>>20),
+			Message: fmt.Sprintf("The body is longer than %d bytes.", most),
 			Fix:     "Put the data where the function can read it, and submit where it is."}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, &problem{status: http.StatusRequestTimeout, Message: "The body did not come in time.",
+			Fix: "Send it again, over a faster connection."}
 	}
 	if err != nil {
 		return nil, &problem{status: http.StatusBadRequest, Message: fmt.Sprintf("The body could not be read: %v.", err)}

@@ -5,11 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
@@ -220,6 +223,39 @@ func TestDeadLetters(t *testing.T) {
 	}
 }
 
+// A job that is given up after another one of its key has succeeded is not retried: the good result would be lost.
+func TestDeadBesideGoodResult(t *testing.T) {
+	nc, js := startNATS(t)
+	_, s := startPage(t, nc, js, Options{})
+	q := wire.Queue("default")
+	makeStreams(t, js, q)
+	record(t, js, q, wire.Result{Key: "k", Queue: "default", Function: "demo.add", Status: wire.StatusOK, Value: 3})
+	bury(t, js, q, "k", wire.KindCrashed, "the process ended", `{"function":"demo.add"}`)
+	refused(t, http.StatusConflict, "key", "POST", s.URL+"/api/queues/default/dead/k/retry", "{}")
+	if got := result(t, s, "default", "k"); got.Text != "3" {
+		t.Errorf("the result is %+v", got)
+	}
+	if status := ask(t, "POST", s.URL+"/api/queues/default/dead/k/drop", "{}", nil); status != http.StatusOK {
+		t.Error("drop:", status)
+	}
+	// A letter whose result was removed is retried.
+	bury(t, js, q, "gone", wire.KindCrashed, "the process ended", `{"function":"demo.add","args":[1,2]}`)
+	results, err := js.Stream(t.Context(), q.ResultsStream())
+	if err == nil {
+		err = results.Purge(t.Context(), jetstream.WithPurgeSubject(q.Result("gone")))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status := ask(t, "POST", s.URL+"/api/queues/default/dead/gone/retry", "{}", nil); status != http.StatusOK {
+		t.Error("retry:", status)
+	}
+	startFake(t, nc, js, q, "w1")
+	if got := result(t, s, "default", "gone"); got.Text != "3" {
+		t.Errorf("the result is %+v", got)
+	}
+}
+
 // What is retried may be given up again before its dead letter is deleted: the new one stays.
 func TestDeadAgain(t *testing.T) {
 	nc, js := startNATS(t)
@@ -338,6 +374,7 @@ func TestToken(t *testing.T) {
 		t.Error("with the token:", status)
 	}
 	refused(t, http.StatusUnauthorized, "token", "POST", s.URL+"/api/login", `{"token":"other"}`)
+	refused(t, http.StatusRequestEntityTooLarge, "", "POST", s.URL+"/api/login", `{"token":"`+strings.Repeat("x", shortBody)+`"}`)
 	response, err := http.Post(s.URL+"/api/login", "application/json", strings.NewReader(`{"token":"`+token+`"}`))
 	if err != nil {
 		t.Fatal(err)
@@ -354,5 +391,34 @@ func TestToken(t *testing.T) {
 	request.AddCookie(cookies[0])
 	if p.knowsToken(request, time.Now().Add(session+time.Hour)) {
 		t.Error("the cookie holds for ever")
+	}
+}
+
+// A body that does not come does not hold a connection for ever, whoever begins it.
+func TestSlowBody(t *testing.T) {
+	nc, js := startNATS(t)
+	p, err := New(nc, js, Options{Token: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.slowest = 100 * time.Millisecond
+	s := httptest.NewServer(p)
+	t.Cleanup(func() { p.Close(); s.Close() })
+	for request, status := range map[string]int{
+		"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{": http.StatusRequestTimeout,
+		"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{":                                   http.StatusUnsupportedMediaType,
+		"POST /api/queues/q/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{":               http.StatusUnauthorized,
+	} {
+		connection, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer connection.Close()
+		_ = connection.SetDeadline(time.Now().Add(patience))
+		fmt.Fprint(connection, request)
+		answer, err := io.ReadAll(connection) // until the server ends the connection
+		if err != nil || !strings.HasPrefix(string(answer), fmt.Sprintf("HTTP/1.1 %d ", status)) {
+			t.Errorf("%.60q: %v, %.100q", request, err, answer)
+		}
 	}
 }

@@ -176,14 +176,14 @@ func (p *Page) getLetter(r *http.Request) (any, error) {
 	return view, nil
 }
 
-// retry removes the result of a key, publishes the request again, and deletes the dead letter, in this order: what happens in
+// retry removes the failed result of a key, publishes the request again, and deletes the dead letter, in this order: what happens in
 // between leaves the dead letter, and with it the request.
 func (p *Page) retry(r *http.Request) (any, error) {
 	queue, key, err := queueAndKey(r)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := readBody(r); err != nil {
+	if _, err := readBody(r, shortBody); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), longest)
@@ -198,17 +198,51 @@ func (p *Page) retry(r *http.Request) (any, error) {
 		return nil, &problem{status: http.StatusConflict, Message: "It is not a valid request, and would be given up again.",
 			Fix: "Submit a mended one under another key, and drop this one."}
 	}
-	results, err := p.js.Stream(ctx, queue.ResultsStream())
-	if err == nil {
-		err = results.Purge(ctx, jetstream.WithPurgeSubject(queue.Result(key)))
-	}
-	if err != nil {
-		return nil, natsProblem(queue, err)
+	if err := p.removeFailure(ctx, queue, key); err != nil {
+		return nil, err
 	}
 	if _, err := p.js.PublishMsg(ctx, again(dead, queue, key)); err != nil {
 		return nil, natsProblem(queue, err)
 	}
 	return p.deleteLetter(ctx, queue, key, dead.Sequence)
+}
+
+// removeFailure removes the result of a key, unless it is a good one: of two jobs of a key one may be given up after the other has
+// succeeded.
+func (p *Page) removeFailure(ctx context.Context, queue wire.Queue, key string) error {
+	there, err := p.lastAtLeader(ctx, queue.ResultsStream(), queue.Result(key))
+	if err != nil {
+		return natsProblem(queue, err)
+	}
+	if there == nil {
+		return nil
+	}
+	if there.succeeded() {
+		return &problem{status: http.StatusConflict, Field: "key", Message: "This key has a good result, which would be lost.",
+			Fix: "Drop the letter."}
+	}
+	results, err := p.js.Stream(ctx, queue.ResultsStream())
+	if err == nil {
+		err = results.DeleteMsg(ctx, there.Sequence) // and not one that came meanwhile
+	}
+	if err != nil {
+		return natsProblem(queue, err)
+	}
+	return nil
+}
+
+// succeeded tells whether a message is the result of a job that has not failed.
+func (m *storedMessage) succeeded() bool {
+	header, err := m.header()
+	if err != nil {
+		return false
+	}
+	content, err := wire.ContentOf(header.Get(wire.HeaderContentType))
+	if err != nil {
+		return false
+	}
+	result, err := wire.DecodeResult(content, m.Data)
+	return err == nil && result.Status == wire.StatusOK
 }
 
 // again is the request of a dead letter. Its id is of the letter: the server drops it when it is retried twice.
@@ -234,7 +268,7 @@ func (p *Page) drop(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := readBody(r); err != nil {
+	if _, err := readBody(r, shortBody); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), longest)

@@ -35,6 +35,9 @@ func (p *Page) guard(next http.Handler) http.Handler {
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(p.slowest)) // some writers have no deadlines
+		}
 		if p.ctx.Err() != nil {
 			fail(w, &problem{status: http.StatusServiceUnavailable, Message: "The worker ends.", Fix: "Ask another worker."})
 			return
@@ -111,7 +114,7 @@ func (p *Page) pass(until string) string {
 
 func (p *Page) login(w http.ResponseWriter, r *http.Request) {
 	p.json(func(*http.Request) (any, error) {
-		body, err := readBody(r)
+		body, err := readBody(r, shortBody)
 		if err != nil {
 			return nil, err
 		}

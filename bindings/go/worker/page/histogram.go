@@ -8,7 +8,10 @@ import (
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
-const mostBounds = 256
+const (
+	mostBounds = 256
+	mostBound  = 1e9 // seconds
+)
 
 // usable tells whether a histogram that somebody sent is one.
 func usable(h wire.Histogram) bool {
@@ -16,7 +19,7 @@ func usable(h wire.Histogram) bool {
 		return false
 	}
 	for i, bound := range h.Bounds {
-		if math.IsNaN(bound) || math.IsInf(bound, 0) || bound < 0 || i > 0 && bound <= h.Bounds[i-1] {
+		if math.IsNaN(bound) || bound < 0 || bound > mostBound || i > 0 && bound <= h.Bounds[i-1] {
 			return false
 		}
 	}

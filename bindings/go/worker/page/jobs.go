@@ -21,7 +21,7 @@ func (p *Page) submit(r *http.Request) (any, error) {
 	if err := queue.Check(); err != nil {
 		return nil, &problem{status: http.StatusBadRequest, Message: err.Error(), Field: "queue"}
 	}
-	body, err := readBody(r)
+	body, err := readBody(r, longestBody)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (p *Page) cancelJob(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := readBody(r); err != nil {
+	if _, err := readBody(r, shortBody); err != nil {
 		return nil, err
 	}
 	if err := p.reachable(); err != nil {

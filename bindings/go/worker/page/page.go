@@ -46,6 +46,8 @@ type Page struct {
 	model   *model
 	hub     *hub
 	lists   *lists
+	slowest time.Duration // that the body of a request may be
+	sending time.Duration // how long an event may take to send
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -79,7 +81,7 @@ func New(nc *nats.Conn, js jetstream.JetStream, opts Options) (*Page, error) {
 	if opts.Log == nil {
 		opts.Log = slog.Default()
 	}
-	p := &Page{nc: nc, js: js, opts: opts, model: newModel(), hub: newHub(), lists: newLists()}
+	p := &Page{nc: nc, js: js, opts: opts, model: newModel(), hub: newHub(opts.Log), lists: newLists(), slowest: slowestBody, sending: writeTimeout}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.handler = p.guard(p.routes())
 	if err := p.listen(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"sync"
 	"time"
@@ -37,6 +38,7 @@ type hub struct {
 	missed   int
 	id       uint64
 	closed   bool
+	log      *slog.Logger
 }
 
 type browser struct {
@@ -46,8 +48,8 @@ type browser struct {
 	watches []string
 }
 
-func newHub() *hub {
-	return &hub{browsers: map[string]*browser{}, watched: map[string]map[*browser]struct{}{}}
+func newHub(log *slog.Logger) *hub {
+	return &hub{browsers: map[string]*browser{}, watched: map[string]map[*browser]struct{}{}, log: log}
 }
 
 // join adds a browser; nil when there are too many.
@@ -129,7 +131,7 @@ func (h *hub) happened(e jobEvent) {
 	h.id++
 	e.ID = h.id
 	if watching := h.watched[e.Queue+"/"+e.Key]; len(watching) > 0 {
-		message := encode("job", e)
+		message := h.encode("job", e)
 		for b := range watching {
 			b.send(message)
 		}
@@ -148,7 +150,7 @@ func (h *hub) flush() {
 	if len(h.batch) == 0 {
 		return
 	}
-	message := encode("jobs", map[string]any{"events": h.batch, "missed": h.missed})
+	message := h.encode("jobs", map[string]any{"events": h.batch, "missed": h.missed})
 	h.batch, h.missed = nil, 0
 	for _, b := range h.browsers {
 		b.send(message)
@@ -156,7 +158,7 @@ func (h *hub) flush() {
 }
 
 func (h *hub) broadcast(name string, document any) {
-	message := encode(name, document)
+	message := h.encode(name, document)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, b := range h.browsers {
@@ -165,17 +167,21 @@ func (h *hub) broadcast(name string, document any) {
 }
 
 func (b *browser) send(message []byte) {
+	if message == nil {
+		return
+	}
 	select {
 	case b.out <- message:
 	default: // it is slow: the next state makes up for it, and the page asks for results that it waits for
 	}
 }
 
-// encode makes a server-sent event.
-func encode(name string, document any) []byte {
+// encode makes a server-sent event, nil of what has no form in JSON.
+func (h *hub) encode(name string, document any) []byte {
 	body, err := json.Marshal(document)
 	if err != nil {
-		panic(err) // all that is sent has a form in JSON
+		h.log.Error("page: an event is not sent", "event", name, "error", err)
+		return nil
 	}
 	var message bytes.Buffer
 	message.WriteString("event: " + name + "\ndata: ")
@@ -199,8 +205,8 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy is not to hold it back
 	w.WriteHeader(http.StatusOK)
 	to := http.NewResponseController(w)
-	b.send(encode("hello", map[string]string{"client": b.id}))
-	b.send(encode("state", p.state(time.Now())))
+	b.send(p.hub.encode("hello", map[string]string{"client": b.id}))
+	b.send(p.hub.encode("state", p.state(time.Now())))
 	for {
 		select {
 		case <-r.Context().Done():
@@ -208,7 +214,7 @@ func (p *Page) serveEvents(w http.ResponseWriter, r *http.Request) {
 		case <-b.end:
 			return
 		case message := <-b.out:
-			_ = to.SetWriteDeadline(time.Now().Add(writeTimeout)) // some writers have no deadlines
+			_ = to.SetWriteDeadline(time.Now().Add(p.sending)) // some writers have no deadlines
 			if _, err := w.Write(message); err != nil {
 				return
 			}

@@ -39,7 +39,9 @@ func (s *settings) serveHTTP(w *worker.Worker, nc *nats.Conn, log *slog.Logger) 
 	if shown != nil {
 		mux.Handle("/", shown)
 	}
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+	// Without limits for reading and writing in all, which would end the page's stream of events.
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 	go server.Serve(listener)
 	log.Info("HTTP", "address", "http://"+listener.Addr().String(), "page", shown != nil)
 	return func() {
