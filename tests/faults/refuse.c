@@ -105,7 +105,7 @@ static void try_all(const struct act *act, int kinds) {
     subpy_error *error = NULL;
     fault_arm(whose, kinds, 0);
     CHECK(act->act(&error) == SUBPY_OK);
-    most = disarm() / (act->slow == 2 ? 4 : act->slow ? 6 : 25);
+    most = disarm() / (act->slow == 2 ? 3 : act->slow ? 4 : 15);
   }
   long step = most > 1 ? most : 1, n = 1;
   for (; act_badly(act, kinds, n); n += step)
