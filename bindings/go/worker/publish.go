@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
@@ -49,7 +48,7 @@ func (j *job) finish(o *outcome) {
 		j.giveBack(j.delay())
 		return
 	case other != nil:
-		if letter > 0 && isOK(other) {
+		if letter > 0 && wire.Succeeded(other.Header.Get(wire.HeaderContentType), other.Data) {
 			j.withdrawDead(letter)
 		}
 		j.duplicate(other)
@@ -85,15 +84,6 @@ func (o *outcome) shorten(why error) {
 	}
 	o.err.Type, o.err.Message, o.err.Traceback = firstOf(o.err.Type, 100), oneLine(o.err.Message), ""
 	o.stdout, o.stderr = "", ""
-}
-
-func isOK(result *jetstream.RawStreamMsg) bool {
-	content, err := wire.ContentOf(result.Header.Get(wire.HeaderContentType))
-	if err != nil {
-		return false
-	}
-	read, err := wire.DecodeResult(content, result.Data)
-	return err == nil && read.Status == wire.StatusOK
 }
 
 // encode writes the result. A value that is too large or has no form is an error instead.

@@ -3,15 +3,14 @@ package worker
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/subpy/subpy/bindings/go/worker/internal/leader"
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
@@ -105,39 +104,7 @@ func (j *job) findResult() (there *jetstream.RawStreamMsg, err error) {
 
 // leaderResult asks the leader of the stream for the result of a key.
 func (w *Worker) leaderResult(ctx context.Context, key string) (*jetstream.RawStreamMsg, error) {
-	ask, err := json.Marshal(map[string]string{"last_by_subj": w.queue.Result(key)})
-	if err != nil {
-		return nil, err
-	}
-	answer, err := w.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+w.queue.ResultsStream(), ask)
-	if err != nil {
-		return nil, err
-	}
-	var got struct {
-		Error   *jetstream.APIError `json:"error"`
-		Message struct {
-			Sequence uint64 `json:"seq"`
-			Header   []byte `json:"hdrs"`
-			Data     []byte `json:"data"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(answer.Data, &got); err != nil {
-		return nil, fmt.Errorf("the result of %s: %w", key, err)
-	}
-	if got.Error != nil {
-		if got.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
-			return nil, jetstream.ErrMsgNotFound
-		}
-		return nil, got.Error
-	}
-	if got.Message.Sequence == 0 {
-		return nil, jetstream.ErrInvalidJetStreamResponse
-	}
-	msg := &jetstream.RawStreamMsg{Subject: w.queue.Result(key), Sequence: got.Message.Sequence, Data: got.Message.Data}
-	if len(got.Message.Header) > 0 {
-		msg.Header, err = nats.DecodeHeadersMsg(got.Message.Header)
-	}
-	return msg, err
+	return leader.Last(ctx, w.nc, w.js, w.queue.ResultsStream(), w.queue.Result(key))
 }
 
 // publishDead records the dead letter, and returns its sequence, 0 when the server takes none. It leaves out the request's own headers

@@ -34,11 +34,7 @@ func startMessages(p *place, servers, workers int) (do, error) {
 			return nil, err
 		}
 	}
-	turn := 0
-	return func(kind string, count int) (time.Duration, error) {
-		turn++
-		return submit(p, js, kind, count, turn)
-	}, nil
+	return submits(p, js), nil
 }
 
 // makeStreams has a real worker make the streams, and end.

@@ -51,11 +51,16 @@ func startSubpy(p *place, servers, workers, parallel int) (do, error) {
 	if err := arrived(workers); err != nil {
 		return nil, err
 	}
+	return submits(p, js), nil
+}
+
+// submits submits each time with keys of its own.
+func submits(p *place, js jetstream.JetStream) do {
 	turn := 0
 	return func(kind string, count int) (time.Duration, error) {
 		turn++
 		return submit(p, js, kind, count, turn)
-	}, nil
+	}
 }
 
 // submit publishes jobs, and returns when it has read all results.

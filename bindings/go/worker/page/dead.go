@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/subpy/subpy/bindings/go/worker/internal/leader"
 	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
@@ -179,11 +180,8 @@ func (p *Page) getLetter(r *http.Request) (any, error) {
 // retry removes the failed result of a key, publishes the request again, and deletes the dead letter, in this order: what happens in
 // between leaves the dead letter, and with it the request.
 func (p *Page) retry(r *http.Request) (any, error) {
-	queue, key, err := queueAndKey(r)
+	queue, key, err := actOn(r)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := readBody(r, shortBody); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), longest)
@@ -210,14 +208,14 @@ func (p *Page) retry(r *http.Request) (any, error) {
 // removeFailure removes the result of a key, unless it is a good one: of two jobs of a key one may be given up after the other has
 // succeeded.
 func (p *Page) removeFailure(ctx context.Context, queue wire.Queue, key string) error {
-	there, err := p.lastAtLeader(ctx, queue.ResultsStream(), queue.Result(key))
+	there, err := leader.Last(ctx, p.nc, p.js, queue.ResultsStream(), queue.Result(key))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return nil
+	}
 	if err != nil {
 		return natsProblem(queue, err)
 	}
-	if there == nil {
-		return nil
-	}
-	if there.succeeded() {
+	if wire.Succeeded(there.Header.Get(wire.HeaderContentType), there.Data) {
 		return &problem{status: http.StatusConflict, Field: "key", Message: "This key has a good result, which would be lost.",
 			Fix: "Drop the letter."}
 	}
@@ -229,20 +227,6 @@ func (p *Page) removeFailure(ctx context.Context, queue wire.Queue, key string) 
 		return natsProblem(queue, err)
 	}
 	return nil
-}
-
-// succeeded tells whether a message is the result of a job that has not failed.
-func (m *storedMessage) succeeded() bool {
-	header, err := m.header()
-	if err != nil {
-		return false
-	}
-	content, err := wire.ContentOf(header.Get(wire.HeaderContentType))
-	if err != nil {
-		return false
-	}
-	result, err := wire.DecodeResult(content, m.Data)
-	return err == nil && result.Status == wire.StatusOK
 }
 
 // again is the request of a dead letter. Its id is of the letter: the server drops it when it is retried twice.
@@ -264,11 +248,8 @@ func again(dead *jetstream.RawStreamMsg, queue wire.Queue, key string) *nats.Msg
 
 // drop deletes a dead letter.
 func (p *Page) drop(r *http.Request) (any, error) {
-	queue, key, err := queueAndKey(r)
+	queue, key, err := actOn(r)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := readBody(r, shortBody); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), longest)

@@ -141,11 +141,8 @@ func unreadable(what string, err error) error {
 
 // cancelJob publishes that the jobs of a key are to be cancelled.
 func (p *Page) cancelJob(r *http.Request) (any, error) {
-	queue, key, err := queueAndKey(r)
+	queue, key, err := actOn(r)
 	if err != nil {
-		return nil, err
-	}
-	if _, err := readBody(r, shortBody); err != nil {
 		return nil, err
 	}
 	if err := p.reachable(); err != nil {

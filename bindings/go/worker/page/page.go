@@ -151,6 +151,14 @@ func queueAndKey(r *http.Request) (wire.Queue, string, error) {
 	return queue, key, nil
 }
 
+// actOn is what a request acts on whose body says nothing more.
+func actOn(r *http.Request) (queue wire.Queue, key string, err error) {
+	if queue, key, err = queueAndKey(r); err == nil {
+		_, err = readBody(r, shortBody)
+	}
+	return queue, key, err
+}
+
 // queueShown is the parameter queue of a request, "" for all.
 func queueShown(r *http.Request) (wire.Queue, error) {
 	queue := wire.Queue(r.URL.Query().Get("queue"))

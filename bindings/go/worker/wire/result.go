@@ -74,6 +74,16 @@ func (r *Result) Encode(content Content) ([]byte, error) {
 		pair{"finished", formatTime(r.Finished)}, pair{"seconds", r.Seconds}))
 }
 
+// Succeeded tells whether the body of a message, whose header Content-Type is given, is the result of a job that has not failed.
+func Succeeded(contentType string, body []byte) bool {
+	content, err := ContentOf(contentType)
+	if err != nil {
+		return false
+	}
+	result, err := DecodeResult(content, body)
+	return err == nil && result.Status == StatusOK
+}
+
 // DecodeResult reads a result. Fields that it does not know are of a newer worker, and are left out.
 func DecodeResult(content Content, body []byte) (*Result, error) {
 	fields, err := readFields(content, body)
