@@ -99,10 +99,9 @@ func (c *Client) Result(ctx context.Context, key string) (*wire.Result, error) {
 		return nil, err
 	}
 	defer sub.Unsubscribe()
-	// From here on a new result is told, so now look for one that is there.
-	if err := once(ctx, c.nc.FlushWithContext); err != nil && ctx.Err() == nil && !passes(err) {
-		return nil, err
-	}
+	// From here on a new result is told, so now look for one that is there. A connection that breaks ends this wait with
+	// ErrConnectionClosed although it comes back: what is wrong for good, the look says.
+	_ = once(ctx, c.nc.FlushWithContext)
 	every := time.NewTicker(lookEvery)
 	defer every.Stop()
 	var stream jetstream.Stream
