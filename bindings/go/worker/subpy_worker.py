@@ -58,7 +58,7 @@ def _serve(modules, limit):
         raise _NotLoaded("".join(traceback.format_exception(e)).rstrip()) from None
     finally:
         sys.dont_write_bytecode = writes
-    _tracing = importlib.util.find_spec("opentelemetry") is not None
+    _tracing = _has_tracing()
 
 
 def _defined_in(value, module):
@@ -109,6 +109,14 @@ def _call(function, args, kwargs, job):
         _job = None
         if token is not None:
             _detach(token)
+
+
+def _has_tracing():
+    # Other distributions have a part of the package opentelemetry, too.
+    try:
+        return importlib.util.find_spec("opentelemetry.context") is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _attach(traceparent, tracestate):

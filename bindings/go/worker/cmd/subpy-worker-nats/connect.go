@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"time"
 
@@ -40,13 +42,29 @@ func (s *settings) connect(log *slog.Logger) (nc *nats.Conn, end func(), err err
 	nc, err = nats.Connect(s.nats, options...)
 	if err != nil {
 		hint := "is it the right address, and does a nats-server run there?"
-		if errors.Is(err, nats.ErrAuthorization) || strings.Contains(err.Error(), "Authorization") {
-			hint = "give the server's credentials with --creds, or as nats://USER:PASSWORD@HOST"
+		var unknown x509.UnknownAuthorityError
+		switch {
+		case errors.Is(err, nats.ErrAuthorization) || strings.Contains(err.Error(), "Authorization"):
+			hint = "give the server's credentials with --creds, or as nats://USER:PASSWORD@HOST."
+		case errors.As(err, &unknown):
+			hint = "name a file with the certificate of who signed it with --tls-ca."
 		}
-		return nil, nil, fmt.Errorf("no connection to the NATS server %s: %w: %s Without --nats a server is started inside the program", s.nats, err, hint)
+		return nil, nil, fmt.Errorf("no connection to the NATS server %s: %w: %s Without --nats a server is started inside the program",
+			redacted(s.nats), err, hint)
 	}
 	log.Info("connected", "server", nc.ConnectedUrlRedacted())
 	return nc, func() {}, nil
+}
+
+// redacted is a list of addresses without their passwords.
+func redacted(addresses string) string {
+	list := strings.Split(addresses, ",")
+	for i, address := range list {
+		if parsed, err := url.Parse(strings.TrimSpace(address)); err == nil {
+			list[i] = parsed.Redacted()
+		}
+	}
+	return strings.Join(list, ",")
 }
 
 func (s *settings) connectEmbedded(log *slog.Logger, options []nats.Option) (nc *nats.Conn, end func(), err error) {

@@ -37,7 +37,7 @@ func run(s *settings) error {
 	defer stop()
 	reloads, ignore := onHangup()
 	defer ignore()
-	endTraces, err := startTraces(ctx, &s.options)
+	endTraces, err := startTraces(ctx, &s.options, log)
 	if err != nil {
 		return err
 	}

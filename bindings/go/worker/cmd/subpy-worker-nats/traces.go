@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"time"
 
 	"github.com/subpy/subpy/bindings/go/worker"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -14,10 +16,11 @@ import (
 )
 
 // startTraces has a span of each job sent to where the environment says.
-func startTraces(ctx context.Context, options *worker.Options) (end func(), err error) {
+func startTraces(ctx context.Context, options *worker.Options, log *slog.Logger) (end func(), err error) {
 	if os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") == "" && os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") == "" {
 		return func() {}, nil
 	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces", "error", err) }))
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("the exporter of traces, which OTEL_EXPORTER_OTLP_ENDPOINT asks for: %w", err)
@@ -32,6 +35,8 @@ func startTraces(ctx context.Context, options *worker.Options) (end func(), err 
 	return func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		provider.Shutdown(ctx)
+		if err := provider.Shutdown(ctx); err != nil {
+			log.Warn("the last traces may not have been sent", "error", err)
+		}
 	}, nil
 }
