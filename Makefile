@@ -15,7 +15,7 @@ rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # How large a log `make stream` makes.
 MIB ?= 1024
 
-.PHONY: build command worker install uninstall demo judge stream sqlite numpy test test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-worker test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick bench-cluster demo-cluster clean help
+.PHONY: build command worker install uninstall demo judge stream sqlite numpy test test-compile test-valgrind test-model test-c test-cpp test-rust test-hosts test-go test-worker test-asan test-tsan test-command lint header bench bench-data bench-processes bench-quick bench-cluster demo-cluster clean help
 .PHONY: soak-pool misuse deny matrix check-platforms test-arm64 test-windows faults races races-bugs fuzz fuzz-minimise stress scale mutants test-leaks coverage abi release site check-docs lint-shell
 .PHONY: dist test-dist packages packages-crate packages-node packages-java packages-python packages-lua
 .PHONY: need-cargo need-cc need-valgrind
@@ -125,6 +125,9 @@ bench-cluster: build ## workers for NATS JetStream beside dramatiq with Redis an
 
 test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 repeats a part on a second CPython
 	@tests/run
+
+test-compile: lint need-cc ## format, lints, and what the tests run compiled, but not run
+	@SUBPY_TEST_COMPILE=1 tests/run
 
 test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valgrind, a quarter of an hour; `make test` runs half of them
 	@python=$$(tools/get-python); SUBPY_TEST_VALGRIND=1 SUBPY_TEST_LIMIT=7200 SUBPY_TEST_PYTHON=$$python cargo test --test valgrind -- --nocapture

@@ -217,11 +217,11 @@ fn make_builds_before_it_installs_only_what_has_changed() {
     std::fs::write(&cargo, "#!/bin/sh\necho called >>\"$0.log\"\n").expect("a script");
     std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).expect("a script");
     let calls = || std::fs::read_to_string(folder.join("cargo.log")).unwrap_or_default().lines().count();
-    let make = |target: &str| {
+    let make = |words: &str| {
         let mut make = Command::new("make");
         make.arg("-C")
             .arg(root())
-            .arg(target)
+            .args(words.split(' '))
             .arg("PREFIX=/opt/subpy")
             .arg(format!("DESTDIR={}/stage", folder.display()));
         let path = std::env::var("PATH").expect("PATH");
@@ -241,6 +241,9 @@ fn make_builds_before_it_installs_only_what_has_changed() {
     assert_eq!(calls(), 2, "the sources are newer");
     make("uninstall");
     assert!(files(&folder.join("stage")).is_empty());
+    make("install LIBDIR=lib64");
+    make("uninstall LIBDIR=lib64");
+    assert_eq!(files(&folder.join("stage")), [] as [PathBuf; 0]);
 
     // The command goes along when it was built, and is built again when it is older than its sources.
     let program = folder.join("target/command/release/subpy");
