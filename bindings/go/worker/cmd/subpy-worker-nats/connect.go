@@ -24,7 +24,7 @@ func (s *settings) connect(log *slog.Logger) (nc *nats.Conn, end func(), err err
 				log.Warn("the connection to the NATS server is lost, and tried again", "error", err)
 			}
 		}),
-		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("connected again", "server", nc.ConnectedUrlRedacted()) }),
+		nats.ReconnectHandler(func(nc *nats.Conn) { log.Info("connected again", "server", redacted(nc.ConnectedUrl())) }),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { log.Warn("NATS", "error", err) }),
 	}
 	if s.nats == "" {
@@ -42,6 +42,10 @@ func (s *settings) connect(log *slog.Logger) (nc *nats.Conn, end func(), err err
 	nc, err = nats.Connect(s.nats, options...)
 	if err != nil {
 		hint := "is it the right address, and does a nats-server run there?"
+		var unreadable *url.Error
+		if errors.As(err, &unreadable) {
+			err = unreadable.Err // without the address
+		}
 		var unknown x509.UnknownAuthorityError
 		switch {
 		case errors.Is(err, nats.ErrAuthorization) || strings.Contains(err.Error(), "Authorization"):
@@ -52,17 +56,23 @@ func (s *settings) connect(log *slog.Logger) (nc *nats.Conn, end func(), err err
 		return nil, nil, fmt.Errorf("no connection to the NATS server %s: %w: %s Without --nats a server is started inside the program",
 			redacted(s.nats), err, hint)
 	}
-	log.Info("connected", "server", nc.ConnectedUrlRedacted())
+	log.Info("connected", "server", redacted(nc.ConnectedUrl()))
 	return nc, func() {}, nil
 }
 
-// redacted is a list of addresses without their passwords.
+// redacted is a list of addresses without their passwords, and without tokens, which stand where names of users do.
 func redacted(addresses string) string {
 	list := strings.Split(addresses, ",")
 	for i, address := range list {
-		if parsed, err := url.Parse(strings.TrimSpace(address)); err == nil {
-			list[i] = parsed.Redacted()
+		parsed, err := url.Parse(strings.TrimSpace(address))
+		if err != nil {
+			list[i] = "(an address that cannot be read)"
+			continue
 		}
+		if _, password := parsed.User.Password(); parsed.User != nil && !password {
+			parsed.User = url.User("xxxxx")
+		}
+		list[i] = parsed.Redacted()
 	}
 	return strings.Join(list, ",")
 }

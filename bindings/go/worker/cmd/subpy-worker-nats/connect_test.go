@@ -176,6 +176,22 @@ func TestCredentials(t *testing.T) {
 	says(t, connects(t, "--nats", address, "--creds", "nowhere.creds"), "nowhere.creds")
 }
 
+func TestTokens(t *testing.T) {
+	address := serve(t, &server.Options{Authorization: "right"})
+	with := func(token string) string { return strings.Replace(address, "nats://", "nats://"+token+"@", 1) }
+	if err := connects(t, "--nats", with("right")); err != nil {
+		t.Error(err)
+	}
+	err := connects(t, "--nats", with("mistaken"))
+	says(t, err, "Authorization", "nats://xxxxx@")
+	if strings.Contains(err.Error(), "mistaken") {
+		t.Errorf("a token is said: %v", err)
+	}
+	if err := connects(t, "--nats", "nats://u:mistaken%zz@host"); err == nil || strings.Contains(err.Error(), "mistaken") {
+		t.Errorf("a password is said, or no error: %v", err)
+	}
+}
+
 func TestPasswords(t *testing.T) {
 	address := serve(t, &server.Options{Username: "u", Password: "right"})
 	with := func(password string) string { return strings.Replace(address, "nats://", "nats://u:"+password+"@", 1) }
