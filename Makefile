@@ -141,9 +141,10 @@ test-model: need-cargo ## the gate, runs, queues and turns in more orders of the
 test-c test-cpp test-rust test-hosts test-go test-worker test-asan test-tsan test-command: test-%: need-cargo need-cc ## the tests of one part alone
 	@tests/run $*
 
-# One after the other: times are measured, and tables have cases with time limits.
+# One after the other: times are measured, and tables have cases with time limits. With the library of the other tests: one with
+# other features would take its place, and be compiled again for them.
 test-dist: dist ## dist, and each package installed into an empty Debian, where it runs; as root, with mmdebstrap
-	@python=$$(tools/get-python); SUBPY_TEST_PYTHON=$$python cargo test --test dist -- --nocapture --test-threads=1
+	@python=$$(tools/get-python); SUBPY_TEST_PYTHON=$$python cargo test --features serde --test dist -- --nocapture --test-threads=1
 
 test-leaks: need-cargo need-cc ## the C tests under AddressSanitizer once more, looked through for leaks when they exit
 	@SUBPY_TEST_LEAKS=1 tests/run asan
