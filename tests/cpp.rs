@@ -60,17 +60,15 @@ fn test_file(name: &str) -> PathBuf {
     root().join("tests/cpp").join(format!("{name}.cpp"))
 }
 
-/// A unit with several tests, each with a main of its own; its main runs one after the other.
-fn together(name: &str, tests: &[&str]) -> PathBuf {
-    let mut text = String::new();
-    for test in tests {
-        text += &format!("#define main main_of_{test}\n#include \"{}\"\n#undef main\n", test_file(test).display());
+/// A unit with several programs, each with a main of its own; its main runs one after the other.
+fn together(name: &str, files: impl IntoIterator<Item = PathBuf>) -> PathBuf {
+    let (mut text, mut runs) = (String::new(), String::new());
+    for file in files {
+        let test = stem(&file);
+        text += &format!("#define main main_of_{test}\n#include \"{}\"\n#undef main\n", file.display());
+        runs += &format!("  if (main_of_{test}() != 0) return 1;\n");
     }
-    text += "int main() {\n";
-    for test in tests {
-        text += &format!("  if (main_of_{test}() != 0) return 1;\n");
-    }
-    source(name, &(text + "}\n"))
+    source(name, &format!("{text}int main() {{\n{runs}}}\n"))
 }
 
 fn stem(path: &Path) -> &str {
@@ -139,13 +137,10 @@ fn everything_compiles_with_clang_and_as_cpp20() {
         compilers.extend([("clang++", "c++17"), ("clang++", "c++20")]);
     }
     // One unit for all that are compiled in the same mode: most of the time goes into what they include.
-    let others: Vec<&str> = NAMES.iter().copied().filter(|name| mode(name).is_empty()).collect();
-    let units = [(together("all.cpp", &others), &[][..])].into_iter().chain(
-        NAMES
-            .iter()
-            .filter(|name| !mode(name).is_empty())
-            .map(|name| (together(&format!("{name}-alone.cpp"), &[name]), mode(name))),
-    );
+    let (others, alone): (Vec<&str>, Vec<&str>) = NAMES.iter().copied().partition(|name| mode(name).is_empty());
+    let units = [(together("all.cpp", others.into_iter().map(test_file)), &[][..])]
+        .into_iter()
+        .chain(alone.into_iter().map(|name| (together(&format!("{name}-alone.cpp"), [test_file(name)]), mode(name))));
     for (unit, flags) in units {
         for (program, standard) in &compilers {
             let mut compiler = cpp(program, standard);
@@ -159,24 +154,22 @@ fn everything_compiles_with_clang_and_as_cpp20() {
 /// CPython itself is not built with the sanitizers, so leaks are looked for elsewhere (valgrind, below).
 #[test]
 fn no_undefined_behaviour_and_no_bad_access() {
-    let unit = together(
-        "sanitized.cpp",
-        &[
-            "buffers",
-            "conversions",
-            "custom",
-            "errors",
-            "functions",
-            "host",
-            "objects",
-            "output",
-            "pools",
-            "queues",
-            "tagged",
-            "threads",
-            "values",
-        ],
-    );
+    let tests = [
+        "buffers",
+        "conversions",
+        "custom",
+        "errors",
+        "functions",
+        "host",
+        "objects",
+        "output",
+        "pools",
+        "queues",
+        "tagged",
+        "threads",
+        "values",
+    ];
+    let unit = together("sanitized.cpp", tests.map(test_file));
     let mut compiler = cpp("c++", "c++20");
     compiler.args(["-O0", "-g1", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(&unit);
     let program = link(compiler, "sanitized");
@@ -191,7 +184,7 @@ fn nothing_leaks() {
     if !have("valgrind", "the C++ header under valgrind", "install the package valgrind") {
         return;
     }
-    let unit = together("leaks.cpp", &["buffers", "objects", "queues", "values"]);
+    let unit = together("leaks.cpp", ["buffers", "objects", "queues", "values"].map(test_file));
     let mut compiler = cpp("c++", "c++17");
     compiler.arg("-g").arg(&unit);
     let program = link(compiler, "valgrind");
@@ -356,15 +349,15 @@ fn clang_tidy_has_nothing_to_say() {
         have("clang-tidy-14", "the C++ header with clang-tidy", "install the package clang-tidy-14");
         return;
     };
-    // The tests use all of the header; but it is the header that is looked at.
-    let host = root().join("examples/cpp/host.cpp");
-    for file in [test_file("run_code"), test_file("custom"), host] {
-        let mut tidy = Command::new(program);
-        tidy.arg(format!("--config-file={}", root().join("bindings/cpp/.clang-tidy").display()));
-        tidy.args(["--quiet", "--line-filter=[{\"name\":\"subpy.hpp\"}]"]).arg(file);
-        tidy.args(["--", "-std=c++17", "-I"]).arg(root().join("include")).arg("-I").arg(root().join("bindings/cpp"));
-        expect_success(tidy);
-    }
+    // They use all of the header; but it is the header that is looked at, once.
+    let unit =
+        together("tidied.cpp", [test_file("run_code"), test_file("custom"), root().join("examples/cpp/host.cpp")]);
+    let mut tidy = Command::new(program);
+    tidy.arg(format!("--config-file={}", root().join("bindings/cpp/.clang-tidy").display()));
+    tidy.args(["--quiet", "--line-filter=[{\"name\":\"subpy.hpp\"}]"]).arg(&unit);
+    tidy.args(["--", "-std=c++17", "-I"]).arg(root().join("include")).arg("-I").arg(root().join("bindings/cpp"));
+    expect_success(tidy);
+    let _ = std::fs::remove_file(unit);
 }
 
 // ---- the examples ----
