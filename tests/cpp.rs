@@ -7,6 +7,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use support::{bounded, build_folder, command, compiler, expect_success, have, library_folder, python, root};
@@ -60,15 +61,18 @@ fn test_file(name: &str) -> PathBuf {
     root().join("tests/cpp").join(format!("{name}.cpp"))
 }
 
-/// A unit with several programs, each with a main of its own; its main runs one after the other.
+/// A unit with several programs, each with a main of its own; its main runs the one that it is given the name of, or all.
 fn together(name: &str, files: impl IntoIterator<Item = PathBuf>) -> PathBuf {
-    let (mut text, mut runs) = (String::new(), String::new());
+    let (mut text, mut runs) = (String::from("#include <cstring>\n"), String::new());
     for file in files {
         let test = stem(&file);
         text += &format!("#define main main_of_{test}\n#include \"{}\"\n#undef main\n", file.display());
-        runs += &format!("  if (main_of_{test}() != 0) return 1;\n");
+        runs += &format!(
+            "  if ((argc < 2 || !std::strcmp(argv[1], \"{test}\")) && (++ran, main_of_{test}() != 0)) return 1;\n"
+        );
     }
-    source(name, &format!("{text}int main() {{\n{runs}}}\n"))
+    let main = format!("int main(int argc, char **argv) {{\n  int ran = 0;\n{runs}  return ran == 0;\n}}\n");
+    source(name, &(text + &main))
 }
 
 fn stem(path: &Path) -> &str {
@@ -82,10 +86,49 @@ fn mode(name: &str) -> &'static [&'static str] {
 
 // ---- the tests ----
 
+/// Tests that can be in one unit, and one after the other in one process: most of the time that it takes to compile one goes into the
+/// header.
+const SHARED: [&str; 13] = [
+    "buffers",
+    "conversions",
+    "custom",
+    "errors",
+    "functions",
+    "host",
+    "objects",
+    "output",
+    "pools",
+    "queues",
+    "tagged",
+    "threads",
+    "values",
+];
+
 fn run(name: &str) {
+    if SHARED.contains(&name) {
+        let mut run = command(shared());
+        run.arg(name);
+        expect_success(run);
+        return;
+    }
     let mut compiler = cpp("c++", "c++17");
     compiler.args(mode(name)).arg(test_file(name));
     link(compiler, name).run();
+}
+
+/// The program with all that are shared. The next time that they run takes its place.
+fn shared() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let unit = together("shared.cpp", SHARED.map(test_file));
+        let mut compiler = cpp("c++", "c++17");
+        compiler.arg(&unit);
+        let program = link(compiler, "shared");
+        let _ = std::fs::remove_file(unit);
+        let path = build_folder().join("cpp-shared");
+        std::fs::rename(&program.0, &path).expect("a program");
+        path
+    })
 }
 
 macro_rules! cpp_tests {
@@ -154,22 +197,7 @@ fn everything_compiles_with_clang_and_as_cpp20() {
 /// CPython itself is not built with the sanitizers, so leaks are looked for elsewhere (valgrind, below).
 #[test]
 fn no_undefined_behaviour_and_no_bad_access() {
-    let tests = [
-        "buffers",
-        "conversions",
-        "custom",
-        "errors",
-        "functions",
-        "host",
-        "objects",
-        "output",
-        "pools",
-        "queues",
-        "tagged",
-        "threads",
-        "values",
-    ];
-    let unit = together("sanitized.cpp", tests.map(test_file));
+    let unit = together("sanitized.cpp", SHARED.map(test_file));
     let mut compiler = cpp("c++", "c++20");
     compiler.args(["-O0", "-g1", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]).arg(&unit);
     let program = link(compiler, "sanitized");
