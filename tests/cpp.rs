@@ -326,7 +326,7 @@ fn refusal(name: &str, text: &str) -> Output {
     output
 }
 
-/// A line with the beginning of a function's name, and what is in it.
+/// A function with this in it, on a line of its own.
 fn function(index: usize, body: &str) -> String {
     format!("void f{index}(const subpy::interpreter &interp) {{ {body} static_cast<void>(interp); }}\n")
 }

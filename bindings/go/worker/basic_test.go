@@ -84,10 +84,9 @@ func TestTheJobIsSeenByTheCode(t *testing.T) {
 	r := newRoom(t, "jobs.py", basic)
 	r.start()
 	deadline := time.Date(2126, 1, 2, 3, 4, 5, 0, time.UTC)
-	parent := "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 	got := r.value(client.Call{Request: wire.Request{Function: "jobs.job", Key: "k1", Deadline: deadline},
-		Header: map[string][]string{wire.HeaderTraceparent: {parent}, wire.HeaderTracestate: {"a=b"}}})
-	if want := `["k1","` + string(r.queue) + `","jobs.job","2126-01-02 03:04:05+00:00",1,"` + parent + `","a=b"]`; got != want {
+		Header: map[string][]string{wire.HeaderTraceparent: {traceparent}, wire.HeaderTracestate: {"a=b"}}})
+	if want := `["k1","` + string(r.queue) + `","jobs.job","2126-01-02 03:04:05+00:00",1,"` + traceparent + `","a=b"]`; got != want {
 		t.Errorf("%s, not %s", got, want)
 	}
 }
@@ -97,8 +96,7 @@ func TestASpanOfEachJob(t *testing.T) {
 	provider := trace.NewTracerProvider(trace.WithSyncer(spans))
 	r := newRoom(t, "jobs.py", basic+"def fail(): raise ValueError\n")
 	r.start(func(o *worker.Options) { o.TracerProvider = provider })
-	header := map[string][]string{wire.HeaderTraceparent: {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
-	got := r.value(client.Call{Request: wire.Request{Function: "jobs.job"}, Header: header})
+	got := r.value(traced(call("jobs.job")))
 	all := spans.GetSpans()
 	if len(all) != 1 {
 		t.Fatalf("there are %d spans", len(all))
@@ -108,7 +106,7 @@ func TestASpanOfEachJob(t *testing.T) {
 	if all[0].Name != "jobs.job" || all[0].Parent.SpanID().String() != "b7ad6b7169203331" || !strings.Contains(got, seen) {
 		t.Errorf("%+v, and Python saw %s", all[0], got)
 	}
-	r.result(r.submit(client.Call{Request: wire.Request{Function: "jobs.fail"}, Header: header}))
+	r.result(r.submit(traced(call("jobs.fail"))))
 	if all := spans.GetSpans(); len(all) != 2 || all[1].Status.Description != "exception: " {
 		t.Errorf("%+v", all)
 	}

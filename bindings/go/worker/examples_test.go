@@ -8,8 +8,6 @@ import (
 	"testing"
 
 	"github.com/subpy/subpy/bindings/go/worker"
-	"github.com/subpy/subpy/bindings/go/worker/client"
-	"github.com/subpy/subpy/bindings/go/worker/wire"
 )
 
 // packages is a folder with the packages of Python that tests use.
@@ -54,9 +52,7 @@ func TestOpenTelemetryInPython(t *testing.T) {
 		"def ids():\n    at = trace.get_current_span().get_span_context()\n    return f'{at.trace_id:032x} {at.span_id:016x}'\n"
 	r := newRoom(t, "jobs.py", code)
 	r.start()
-	traced := client.Call{Request: wire.Request{Function: "jobs.ids"},
-		Header: map[string][]string{wire.HeaderTraceparent: {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}}
-	if got := r.value(traced); got != `"0af7651916cd43dd8448eb211c80319c b7ad6b7169203331"` {
+	if got := r.value(traced(call("jobs.ids"))); got != `"0af7651916cd43dd8448eb211c80319c b7ad6b7169203331"` {
 		t.Error(got)
 	}
 	if got := r.value(call("jobs.ids")); strings.Trim(got, `0 "`) != "" {
@@ -71,9 +67,7 @@ func TestOpenTelemetryWithoutItsAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.start(func(o *worker.Options) { o.Serve = []string{"jobs"} })
-	traced := call("jobs.add", 20, 22)
-	traced.Header = map[string][]string{wire.HeaderTraceparent: {"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
-	if got := r.value(traced); got != "42" {
+	if got := r.value(traced(call("jobs.add", 20, 22))); got != "42" {
 		t.Error(got)
 	}
 }
