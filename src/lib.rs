@@ -71,7 +71,7 @@
 //! ```
 //!
 //! `unsafe` is found in `ffi`, `platform`, `process`, `python` and `value` alone. `include/subpy.h` is generated from `ffi` by
-//! build/header.rs. docs/architecture.md says why things are as they are.
+//! tools/header. docs/architecture.md says why things are as they are.
 
 // Processes for interpreters are Linux's; what they alone use is used nowhere else.
 #![cfg_attr(not(target_os = "linux"), allow(dead_code, unused_imports))]

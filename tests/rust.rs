@@ -732,8 +732,6 @@ fn a_crate_that_uses_it_builds_without_python() {
     support::expect_success(cargo);
     assert!(!asked.exists(), "a Python was asked for: {}", fs::read_to_string(&asked).unwrap());
 
-    let lock = fs::read_to_string(source.join("Cargo.lock")).unwrap();
-    assert!(!lock.contains("cbindgen"), "a Rust program builds nothing for the C interface");
     let program = target.join("debug/downstream");
     let mut nm = Command::new("nm");
     nm.arg(&program);

@@ -30,7 +30,7 @@ fn the_interface_is_what_c_compilers_see() {
     let lines: Vec<String> = include!(concat!(env!("OUT_DIR"), "/layout.rs"));
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/bindings/c/abi/", env!("CARGO_PKG_VERSION"), ".txt");
     let committed = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}; run: make abi"));
-    // Rust has not all members of the union (build/header.rs).
+    // Rust has not all members of the union (tools/header).
     let numbers = |line: &&str| {
         let word = line.split(' ').next().expect("a word");
         ["constant", "size", "offset"].contains(&word) && !line.contains("subpy_value_data")

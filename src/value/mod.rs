@@ -106,7 +106,7 @@ pub struct subpy_value {
 #[derive(Clone, Copy)]
 #[allow(non_camel_case_types)]
 pub union subpy_value_data {
-    // `as_bool` (C's bool), `as_pairs` and `as_error` are added to the header by build/header.rs: a byte that C wrote
+    // `as_bool` (C's bool), `as_pairs` and `as_error` are added to the header by tools/header: a byte that C wrote
     // must not be read as a Rust bool before it was checked, cbindgen cannot order the cycle between subpy_value and
     // subpy_pair, and nothing here knows of errors.
     /// INT

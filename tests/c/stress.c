@@ -204,7 +204,7 @@ static void *watches(void *shows) {
 int main(int argc, char **argv) {
   (void)argc;
   const char *seconds = getenv("SUBPY_STRESS_SECONDS"), *given = getenv("SUBPY_STRESS_SEED");
-  const double limit = seconds ? strtod(seconds, NULL) : 20;
+  const double limit = seconds ? strtod(seconds, NULL) : 10;
   mark_processes(argv, 2 * (unsigned)limit + 600);
   /* Always the same one as a test, others by hand. */
   seed = given ? strtoull(given, NULL, 10) : seconds ? (uint64_t)time(NULL) : 1;

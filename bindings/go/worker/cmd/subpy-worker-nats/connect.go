@@ -52,6 +52,12 @@ func (s *settings) connect(log *slog.Logger) (nc *nats.Conn, end func(), err err
 			hint = "give the server's credentials with --creds, or as nats://USER:PASSWORD@HOST."
 		case errors.As(err, &unknown):
 			hint = "name a file with the certificate of who signed it with --tls-ca."
+		// With TLS 1.3 a server refuses a client after the handshake, so what it says may come after the end of the connection.
+		case errors.Is(err, nats.ErrTLS) || strings.Contains(err.Error(), "remote error: tls:"):
+			hint = "the server may ask for a certificate of its clients: give it with --tls-cert and --tls-key."
+			if s.tlsCert != "" {
+				hint = "does the server trust who signed the certificate of --tls-cert?"
+			}
 		}
 		return nil, nil, fmt.Errorf("no connection to the NATS server %s: %w: %s Without --nats a server is started inside the program",
 			redacted(s.nats), err, hint)

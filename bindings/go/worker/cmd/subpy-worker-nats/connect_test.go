@@ -112,7 +112,7 @@ func signed(t *testing.T, by *tls.Certificate) (pair tls.Certificate, certFile, 
 func TestTLS(t *testing.T) {
 	ca, caFile, _ := signed(t, nil)
 	own, certFile, keyFile := signed(t, &ca)
-	_, otherFile, _ := signed(t, nil)
+	_, otherFile, otherKeyFile := signed(t, nil)
 	trusted := x509.NewCertPool()
 	trusted.AddCert(ca.Leaf)
 	config := &tls.Config{Certificates: []tls.Certificate{own}, ClientCAs: trusted, ClientAuth: tls.RequireAndVerifyClientCert}
@@ -124,7 +124,8 @@ func TestTLS(t *testing.T) {
 	says(t, connects(t, "--nats", address, "--tls-cert", certFile, "--tls-key", keyFile), address, "unknown authority", "--tls-ca")
 	says(t, connects(t, "--nats", address, "--tls-ca", otherFile, "--tls-cert", certFile, "--tls-key", keyFile), "unknown authority")
 	says(t, connects(t, "--nats", address, "--tls-ca", "nowhere.pem"), "nowhere.pem")
-	says(t, connects(t, "--nats", address, "--tls-ca", caFile), "certificate required")
+	says(t, connects(t, "--nats", address, "--tls-ca", caFile), "ask for a certificate", "--tls-key")
+	says(t, connects(t, "--nats", address, "--tls-ca", caFile, "--tls-cert", otherFile, "--tls-key", otherKeyFile), "trust who signed")
 }
 
 func TestCredentials(t *testing.T) {

@@ -1,7 +1,9 @@
-//! Generates the C header from src/ffi, a section a noun, into OUT_DIR; with SUBPY_UPDATE_HEADER=1 into include/ too.
-//! A test fails when include/subpy.h differs from what is generated here.
+//! Generates the C header from src/ffi, a section a noun, into include/: `make header`. With --check it writes nothing and
+//! fails when what is there differs, as a test does (tests/interface.rs). A program of its own: who builds the library needs
+//! no cbindgen.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::process::ExitCode;
 use std::{env, fs};
 
 /// A section: its title, and the files that it is made of.
@@ -26,21 +28,30 @@ const SECTIONS: &[(&str, &[&str])] = &[
     ("Pools", &["src/ffi/pool.rs", "src/ffi/pool_map.rs"]),
 ];
 
-pub fn write(root: &Path) {
-    println!("cargo:rerun-if-changed=src/ffi");
-    println!("cargo:rerun-if-changed=src/value/mod.rs");
-    println!("cargo:rerun-if-changed=cbindgen.toml");
-    println!("cargo:rerun-if-env-changed=SUBPY_UPDATE_HEADER");
-    let header = header(root);
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let check = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => false,
+        ["--check"] => true,
+        _ => {
+            eprintln!("usage: make header, or: cargo run --manifest-path tools/header/Cargo.toml -- [--check]");
+            return ExitCode::from(2);
+        }
+    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let header = header(&root);
     let declarations = declarations_alone(&header);
-    fs::write(out.join("layout.rs"), layout(&declarations)).expect("OUT_DIR is writable");
-    for (name, text) in [("subpy.h", &header), ("subpy.cdef", &declarations)] {
-        fs::write(out.join(name), text).expect("OUT_DIR is writable");
-        if env::var_os("SUBPY_UPDATE_HEADER").is_some() {
-            fs::write(root.join("include").join(name), text).expect("include/ is writable");
+    let mut status = ExitCode::SUCCESS;
+    for (name, text) in [("include/subpy.h", &header), ("include/subpy.cdef", &declarations)] {
+        let path = root.join(name);
+        if !check {
+            fs::write(&path, text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        } else if fs::read_to_string(&path).unwrap_or_default() != *text {
+            eprintln!("{name} is not what the sources say; run `make header` and commit it");
+            status = ExitCode::FAILURE;
         }
     }
+    status
 }
 
 /// The header for parsers without a preprocessor (LuaJIT's ffi.cdef, cffi): no comments, constants as enumerations, a
@@ -71,26 +82,6 @@ fn declarations_alone(header: &str) -> String {
     format!("{}\n", declarations.trim_start())
 }
 
-/// Rust code that says what the constants are, and how large the structs and where their members (src/ffi/layout.rs).
-fn layout(declarations: &str) -> String {
-    let mut lines = String::new();
-    let mut current = None;
-    for line in declarations.lines() {
-        if let Some((name, _)) = line.strip_prefix("enum { ").and_then(|constant| constant.split_once(" = ")) {
-            lines.push_str(&format!("constant!({name}),\n"));
-        } else if let Some(name) = line.strip_prefix("typedef struct ").and_then(|line| line.strip_suffix(" {")) {
-            lines.push_str(&format!("size!({name}),\n"));
-            current = Some(name);
-        } else if line.starts_with('}') {
-            current = None;
-        } else if let Some((name, member)) = current.zip(line.strip_suffix(';')) {
-            let member = member.rsplit([' ', '*']).next().expect("a name").split('[').next().expect("a name");
-            lines.push_str(&format!("offset!({name}, {member}),\n"));
-        }
-    }
-    format!("vec![\n{lines}]\n")
-}
-
 fn header(root: &Path) -> String {
     // The conventions and the example at the top, and the two lines around the declarations, are written by hand.
     let template = fs::read_to_string(root.join("src/ffi/header.h")).expect("src/ffi/header.h");
@@ -100,7 +91,7 @@ fn header(root: &Path) -> String {
 }
 
 fn section(root: &Path, title: &str, files: &[&str]) -> String {
-    let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml")).expect("cbindgen.toml");
+    let mut config = cbindgen::Config::from_file(root.join("tools/header/cbindgen.toml")).expect("cbindgen.toml");
     // The members of the union that cbindgen cannot write; see src/value/mod.rs.
     let union_members = "  /** BOOL: one byte is read, true unless 0; all eight are written */\n  bool as_bool;\n  \
                          /** DICT */\n  const struct subpy_pair *as_pairs;\n  /** ERROR: it belongs to the results, do not \
