@@ -29,10 +29,9 @@ const SECTIONS: &[(&str, &[&str])] = &[
 ];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let check = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    let check = match &env::args().skip(1).collect::<Vec<_>>()[..] {
         [] => false,
-        ["--check"] => true,
+        [only] if only == "--check" => true,
         _ => {
             eprintln!("usage: make header, or: cargo run --manifest-path tools/header/Cargo.toml -- [--check]");
             return ExitCode::from(2);
