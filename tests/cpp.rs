@@ -71,8 +71,8 @@ fn together(name: &str, files: impl IntoIterator<Item = PathBuf>) -> PathBuf {
     }
     let asked = "static bool asked(char **name, const char *test) {\n  \
                  while (*++name) if (!std::strcmp(*name, test)) return true;\n  return false;\n}\n";
-    let all = "(argc < 2 ? ran == 0 : ran != argc - 1)";
-    let main = format!("{asked}int main(int argc, char **argv) {{\n  int ran = 0;\n{runs}  return {all};\n}}\n");
+    let failed = "(argc < 2 ? ran == 0 : ran != argc - 1)";
+    let main = format!("{asked}int main(int argc, char **argv) {{\n  int ran = 0;\n{runs}  return {failed};\n}}\n");
     source(name, &(text + &main))
 }
 
